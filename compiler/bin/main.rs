@@ -1,0 +1,2 @@
+//! The command `lathe`.
+fn main() {}
