@@ -1,0 +1,123 @@
+//! The reference evaluator: gives every op its meaning. Plain and slow; it is not linked into any artifact.
+
+use crate::attr::Attr;
+use crate::builder::infer_types;
+use crate::dim::{Dim, Symbol};
+use crate::graph::{Env, Graph, Module};
+use crate::op::{EvalCx, OpCode, OpError};
+use crate::tensor::Tensor;
+use crate::types::TensorType;
+use std::collections::BTreeMap;
+
+/// Values of symbols.
+pub type Bindings = BTreeMap<Symbol, i64>;
+
+/// Evaluates the main graph on inputs in order; symbols take the values that the inputs' shapes give.
+pub fn eval_module(module: &Module, inputs: Vec<Tensor>) -> Result<Vec<Tensor>, OpError> {
+    let types: Vec<&TensorType> = module.main.params.iter().map(|port| module.main.ty(port.value)).collect();
+    let bindings = bind(&types, &inputs)?;
+    eval_graph(&module.env, &bindings, &module.main, inputs)
+}
+
+/// Solves symbols from the shapes of the inputs and checks all dimensions and element types.
+pub fn bind(types: &[&TensorType], inputs: &[Tensor]) -> Result<Bindings, OpError> {
+    if types.len() != inputs.len() {
+        return Err(OpError::invalid(format!("{} inputs are given, {} are needed", inputs.len(), types.len())));
+    }
+    let mut bindings = Bindings::new();
+    let pairs = || {
+        types.iter().zip(inputs).enumerate().flat_map(|(index, (ty, tensor))| {
+            ty.shape.iter().zip(tensor.shape()).map(move |(dim, &size)| (index, dim, size as i64))
+        })
+    };
+    for (index, (ty, tensor)) in types.iter().zip(inputs).enumerate() {
+        if ty.rank() != tensor.shape().len() || ty.dtype != tensor.dtype() {
+            return Err(OpError::invalid(format!("input {index} is {}, it must be {ty}", tensor.ty())));
+        }
+    }
+    for (_, dim, size) in pairs() {
+        if let Some(symbol) = dim.as_symbol() {
+            bindings.entry(symbol.clone()).or_insert(size);
+        }
+    }
+    for (index, dim, size) in pairs() {
+        if dim.eval(&|symbol| bindings.get(symbol).copied()) != Some(size) {
+            return Err(OpError::invalid(format!("input {index} has the size {size} where {dim} is needed")));
+        }
+    }
+    Ok(bindings)
+}
+
+/// Evaluates a graph on arguments.
+pub fn eval_graph(env: &Env, bindings: &Bindings, graph: &Graph, args: Vec<Tensor>) -> Result<Vec<Tensor>, OpError> {
+    let mut values: Vec<Option<Tensor>> = vec![None; graph.value_count()];
+    if args.len() != graph.params.len() {
+        return Err(OpError::invalid(format!("{} arguments for {} parameters", args.len(), graph.params.len())));
+    }
+    for (port, arg) in graph.params.iter().zip(args) {
+        values[port.value.index()] = Some(arg);
+    }
+    // Values die with their last user, so that a large model fits.
+    let mut uses = graph.use_counts();
+    for (_, op) in graph.iter() {
+        let operands: Vec<Option<Tensor>> =
+            op.operands.iter().map(|operand| operand.and_then(|value| values[value.index()].clone())).collect();
+        let results = eval_op(env, bindings, op.code, &operands, &op.attrs, &op.regions)
+            .map_err(|error| OpError::invalid(format!("{} ({}): {error}", op.code.name(), op.loc.first())))?;
+        for (&value, tensor) in op.results.iter().zip(results) {
+            values[value.index()] = Some(tensor);
+        }
+        for value in op.inputs() {
+            uses[value.index()] -= 1;
+            if uses[value.index()] == 0 {
+                values[value.index()] = None;
+            }
+        }
+    }
+    graph
+        .results
+        .iter()
+        .map(|port| values[port.value.index()].clone().ok_or_else(|| OpError::invalid("a result was not computed")))
+        .collect()
+}
+
+/// Evaluates one op. Its result types are inferred anew from the operands' actual sizes.
+pub fn eval_op(
+    env: &Env,
+    bindings: &Bindings,
+    code: OpCode,
+    operands: &[Option<Tensor>],
+    attrs: &[Attr],
+    regions: &[Graph],
+) -> Result<Vec<Tensor>, OpError> {
+    let value_of = |symbol: &Symbol| bindings.get(symbol).copied().map(Dim::from);
+    let attrs: Vec<Attr> = attrs
+        .iter()
+        .map(|attr| match attr {
+            Attr::Dims(dims) => Attr::dims(dims.iter().map(|dim| dim.substitute(&value_of))),
+            Attr::Weight(id) if code == OpCode::Const => match env.weight(*id) {
+                Some(weight) => Attr::from(weight.value.clone()),
+                None => attr.clone(),
+            },
+            other => other.clone(),
+        })
+        .collect();
+    let mut scratch = Env { symbols: env.symbols.clone(), ..Env::default() };
+    let mut actual = Graph::default();
+    let ids: Vec<_> = operands.iter().map(|t| t.as_ref().map(|t| actual.add_param("", t.ty()))).collect();
+    let result_types = infer_types(&mut scratch, &actual, code, &ids, &attrs, regions)?;
+    if let Some((a, b)) =
+        scratch.equalities.iter().find(|(a, b)| a != b && a.as_const().is_some() && b.as_const().is_some())
+    {
+        return Err(OpError::invalid(format!("dimensions differ: {a} and {b}")));
+    }
+    let cx = EvalCx {
+        def: code.def(),
+        operands,
+        attrs: &attrs,
+        regions,
+        result_types: &result_types,
+        eval_region: &|region, args| eval_graph(env, bindings, region, args),
+    };
+    (code.def().eval)(&cx)
+}
