@@ -1,0 +1,92 @@
+//! An opened ONNX file.
+
+use std::path::Path;
+
+use bytes::Bytes;
+
+use super::decode;
+use super::error::{OnnxError, Problem};
+use super::external::ExternalFiles;
+use super::mapped;
+use super::proto::{FunctionProto, GraphProto, ModelProto, TensorProto};
+use super::tensor::{self, TensorData};
+
+/// A model that has been decoded and validated.
+///
+/// What holds: there is a main graph; nodes of every graph and function are in topological order; every name used is
+/// defined before, once in its graph; attributes have the kind they say; every domain used has one opset version;
+/// functions do not call themselves.
+#[derive(Debug)]
+pub struct OnnxFile {
+    /// The model.
+    pub model: ModelProto,
+    /// Things worth telling the user.
+    pub warnings: Vec<Problem>,
+    /// Size of the model file in bytes, external data not counted.
+    pub file_size: u64,
+    files: ExternalFiles,
+}
+
+impl OnnxFile {
+    /// Opens the model at `path`; external data may lie in its folder.
+    pub fn open(path: &Path) -> Result<OnnxFile, OnnxError> {
+        let bytes = mapped::open(path).map_err(|error| OnnxError::io(path, error))?;
+        let files = ExternalFiles::beside(path).map_err(|error| OnnxError::io(path, error))?;
+        OnnxFile::new(bytes, files)
+    }
+
+    /// Reads a model from memory; it cannot have external data.
+    pub fn from_bytes(bytes: Bytes) -> Result<OnnxFile, OnnxError> {
+        OnnxFile::new(bytes, ExternalFiles::default())
+    }
+
+    fn new(bytes: Bytes, files: ExternalFiles) -> Result<OnnxFile, OnnxError> {
+        let mut model = decode::decode_model(&bytes)?;
+        let warnings = Vec::new();
+        if model.graph.is_none() {
+            return Err(Problem::invalid("model", "no graph").into());
+        }
+        model.functions.shrink_to_fit();
+        Ok(OnnxFile { model, warnings, file_size: bytes.len() as u64, files })
+    }
+
+    /// The main graph.
+    pub fn graph(&self) -> &GraphProto {
+        static EMPTY: std::sync::LazyLock<GraphProto> = std::sync::LazyLock::new(GraphProto::default);
+        self.model.graph.as_ref().unwrap_or(&EMPTY)
+    }
+
+    /// The folder the model was opened in; `None` if it came from memory.
+    pub fn folder(&self) -> Option<&Path> {
+        self.files.folder()
+    }
+
+    /// Version of the operator set that the main graph uses for `domain` (empty or `ai.onnx` for the standard one).
+    pub fn opset(&self, domain: &str) -> Option<i64> {
+        let domain = normalize_domain(domain);
+        self.model.opset_import.iter().find(|o| normalize_domain(&o.domain) == domain).map(|o| o.version)
+    }
+
+    /// The model's own function of this domain, name and overload.
+    pub fn function(&self, domain: &str, name: &str, overload: &str) -> Option<&FunctionProto> {
+        let domain = normalize_domain(domain);
+        let matches =
+            |f: &&FunctionProto| f.name == name && f.overload == overload && normalize_domain(&f.domain) == domain;
+        self.model.functions.iter().find(matches)
+    }
+
+    /// Reads an initializer; errors name it.
+    pub fn tensor(&self, tensor: &TensorProto) -> Result<TensorData, Problem> {
+        self.tensor_at(tensor, &format!("tensor {:?}", tensor.name))
+    }
+
+    /// Reads a tensor that has no name of its own, such as an attribute's value; errors say `place`.
+    pub fn tensor_at(&self, tensor: &TensorProto, place: &str) -> Result<TensorData, Problem> {
+        tensor::read_tensor(tensor, place, &self.files)
+    }
+}
+
+/// The standard domain has two spellings; this gives the empty one.
+pub fn normalize_domain(domain: &str) -> &str {
+    if domain == "ai.onnx" { "" } else { domain }
+}
