@@ -1,3 +1,5 @@
 //! The compiler.
 
+pub mod backend;
+pub mod loopir;
 pub mod onnx;

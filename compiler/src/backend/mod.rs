@@ -1,0 +1,1 @@
+//! Backends: from loop IR to machine code.

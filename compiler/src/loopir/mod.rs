@@ -1,0 +1,26 @@
+//! Loop IR: what a planned model is before code generation. Structured loops over flat buffers, typed scalars, calls of
+//! micro-kernels, and a schedule of kernel launches.
+//!
+//! - `types`, `expr`, `stmt`, `program`: the data; `fold`: constructors of expressions; `builder`: how to make a program
+//!   (the example is there);
+//! - `print`, `parse`: the text form, `parse(print(p)) == p`;
+//! - `verify`: everything the interpreter and the backends rely on;
+//! - `interp`: runs a program on plain bytes, checking every access; `prelude`: bodies of the micro-kernels in this
+//!   language, so that it needs no runtime.
+//!
+//! Nothing here knows tensors, ONNX or machine code.
+
+mod builder;
+mod expr;
+mod fold;
+mod print;
+mod program;
+mod stmt;
+mod types;
+
+pub use builder::{Builder, IntoBase, Mutable, ProgramBuilder};
+pub use expr::{Base, BinaryOp, CompareOp, Expr, ExprKind, Place, UnaryOp};
+pub use fold::{compare_int, eval_int};
+pub use program::*;
+pub use stmt::{Body, LocalDecl, PlanSlot, SYMBOL_RANGE, Stmt, VarDecl, walk_stmts};
+pub use types::{BufferId, KernelId, LocalId, SymbolId, Type, VarId};
