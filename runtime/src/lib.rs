@@ -1,1 +1,7 @@
-//! The runtime.
+//! What a compiled model needs to run: micro-kernels per CPU tier, threads, the model loader and its C ABI.
+//!
+//! [`core`] is `no_std`, uses no crate and never panics or unwinds; `staticlib.rs` builds it alone into the archive that
+//! ahead-of-time artifacts link. Everything that needs the standard library is behind the feature `std` (default).
+#![cfg_attr(not(feature = "std"), no_std)]
+
+pub mod core;

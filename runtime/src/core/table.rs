@@ -1,0 +1,201 @@
+//! The table of micro-kernels: the only thing generated code calls.
+//!
+//! One line per kernel: its documentation, name, argument kinds, and where its functions are (see `pick!`). From it come the
+//! struct [`Kernels`] (slot i at byte 8 * i), [`SIGNATURES`], [`ABI`] and the three tables. New kernels go at the end: an
+//! artifact records how many slots it knows and a hash over just those, so it stays valid when the table grows.
+//!
+//! Conventions: sizes and strides are `I64` and count elements unless the line says bytes; pointers need no alignment
+//! beyond their element's; sizes of 0 are fine; in place (input = output) is fine in element-wise kernels; nothing
+//! allocates, locks or panics. `max`, `min` and `relu` return NaN for a NaN.
+
+use super::kernels as k;
+use super::tier::Tier;
+
+/// Kind of an argument or result: how it travels in registers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Arg {
+    /// 64-bit integer: a size, a stride, a code, or bits.
+    I64,
+    /// `float`.
+    F32,
+    /// `double`.
+    F64,
+    /// An address.
+    Ptr,
+}
+
+/// Name and argument kinds of a micro-kernel, C calling convention.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Signature {
+    /// Its name, unique in the table.
+    pub name: &'static str,
+    /// Its arguments in order.
+    pub args: &'static [Arg],
+    /// Its result, if it has one.
+    pub ret: Option<Arg>,
+    /// What it computes, one line or a few.
+    pub doc: &'static str,
+}
+
+macro_rules! rust_type {
+    (I64) => { i64 };
+    (F32) => { f32 };
+    (F64) => { f64 };
+    (Ptr) => { *mut u8 };
+}
+
+/// `tiers a::b` names the functions `a::b::{scalar, avx2, avx512}`, `same a::b` one function for all tiers.
+macro_rules! pick {
+    (tiers $tier:ident $($file:ident)::+) => { k::$($file)::+::$tier };
+    (same $tier:ident $($file:ident)::+) => { k::$($file)::+ };
+}
+
+macro_rules! kernels {
+    ($(
+        $(#[doc = $doc:literal])+
+        fn $name:ident($($arg:ident: $kind:ident),* $(,)?) $(-> $ret:ident)? = $how:ident $($file:ident)::+;
+    )*) => {
+        /// One function pointer per micro-kernel, in table order.
+        #[repr(C)]
+        pub struct Kernels {
+            $(
+                $(#[doc = $doc])+
+                pub $name: unsafe extern "C" fn($($arg: rust_type!($kind)),*) $(-> rust_type!($ret))?,
+            )*
+        }
+
+        /// The signatures of all micro-kernels, in table order.
+        pub const SIGNATURES: &[Signature] = &[
+            $(Signature {
+                name: stringify!($name),
+                args: &[$(Arg::$kind),*],
+                ret: kernels!(@ret $($ret)?),
+                doc: concat!($($doc),+),
+            },)*
+        ];
+
+        /// Kernels for any CPU.
+        pub static SCALAR: Kernels = Kernels { $($name: pick!($how scalar $($file)::+)),* };
+        /// Kernels for x86-64-v3.
+        #[cfg(target_arch = "x86_64")]
+        pub static AVX2: Kernels = Kernels { $($name: pick!($how avx2 $($file)::+)),* };
+        /// Kernels for x86-64-v4.
+        #[cfg(target_arch = "x86_64")]
+        pub static AVX512: Kernels = Kernels { $($name: pick!($how avx512 $($file)::+)),* };
+    };
+    (@ret) => { None };
+    (@ret $ret:ident) => { Some(Arg::$ret) };
+}
+
+kernels! {
+    // -- errors
+
+    /// Records an error in a `Status` unless it holds one already.
+    fn set_status(status: Ptr, code: I64, node: I64, value: I64) = same movement::set_status;
+
+    // -- GEMM, convolution, pooling, attention
+
+    // -- element-wise, one operand: y[i] = f(x[i])
+
+    /// Square root.
+    fn v_sqrt(n: I64, x: Ptr, y: Ptr) = tiers vector::v_sqrt;
+    /// -x.
+    fn v_neg(n: I64, x: Ptr, y: Ptr) = tiers vector::v_neg;
+    /// |x|.
+    fn v_abs(n: I64, x: Ptr, y: Ptr) = tiers vector::v_abs;
+    /// max(x, 0).
+    fn v_relu(n: I64, x: Ptr, y: Ptr) = tiers vector::v_relu;
+
+    // -- movement
+
+    /// Copies `n` bytes; the ranges must not overlap.
+    fn copy_bytes(n: I64, src: Ptr, dst: Ptr) = same movement::copy_bytes;
+}
+
+/// Raised when the layout of `RunCtx`, `Status` or `ModelCode`, or the meaning of a kernel's argument changes.
+const REVISION: u64 = 1;
+
+/// Number of kernels in the table.
+pub const COUNT: usize = SIGNATURES.len();
+
+/// The table's identity, recorded in every artifact: the number of slots in the upper 16 bits, a hash of their names and
+/// argument kinds and of the layout revision in the lower 48.
+pub const ABI: u64 = abi_of_first(COUNT);
+
+/// Whether code compiled against the table `abi` can run with this one: it is the same, or the beginning of it.
+pub const fn abi_fits(abi: u64) -> bool {
+    let count = (abi >> 48) as usize;
+    count <= COUNT && abi_of_first(count) == abi
+}
+
+const fn abi_of_first(count: usize) -> u64 {
+    const fn step(hash: u64, byte: u8) -> u64 {
+        (hash ^ byte as u64).wrapping_mul(0x0000_0100_0000_01b3)
+    }
+    let mut hash = step(0xcbf2_9ce4_8422_2325, REVISION as u8);
+    let mut i = 0;
+    while i < count {
+        let signature = &SIGNATURES[i];
+        let name = signature.name.as_bytes();
+        let mut j = 0;
+        while j < name.len() {
+            hash = step(hash, name[j]);
+            j += 1;
+        }
+        hash = step(hash, b'(');
+        j = 0;
+        while j < signature.args.len() {
+            hash = step(hash, signature.args[j] as u8);
+            j += 1;
+        }
+        hash = step(hash, if let Some(ret) = signature.ret { b'A' + ret as u8 } else { b')' });
+        i += 1;
+    }
+    (count as u64) << 48 | (hash ^ hash >> 48) & 0xffff_ffff_ffff
+}
+
+/// The slot of the kernel called `name`; its function pointer is at byte 8 * slot of [`Kernels`].
+pub fn kernel_index(name: &str) -> Option<usize> {
+    SIGNATURES.iter().position(|signature| signature.name == name)
+}
+
+/// The table of a tier.
+///
+/// # Safety
+/// Calling the kernels in it needs a CPU of that tier.
+pub fn table_of(tier: Tier) -> &'static Kernels {
+    match tier {
+        #[cfg(target_arch = "x86_64")]
+        Tier::Avx512 => &AVX512,
+        #[cfg(target_arch = "x86_64")]
+        Tier::Avx2 => &AVX2,
+        _ => &SCALAR,
+    }
+}
+
+/// The best table for this machine, by CPUID (see [`Tier::detect`]).
+pub fn select() -> (&'static Kernels, Tier) {
+    let tier = Tier::detect();
+    (table_of(tier), tier)
+}
+
+const _: () = assert!(size_of::<Kernels>() == 8 * COUNT && COUNT < 1 << 16);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_indexed() {
+        for (i, signature) in SIGNATURES.iter().enumerate() {
+            assert_eq!(kernel_index(signature.name), Some(i));
+        }
+        assert_eq!(kernel_index("no_such_kernel"), None);
+    }
+
+    #[test]
+    fn abi_accepts_every_beginning_of_the_table_and_nothing_else() {
+        assert!((0..=COUNT).all(|count| abi_fits(abi_of_first(count))));
+        assert!(!abi_fits(ABI ^ 1) && !abi_fits(ABI + (1 << 48)) && !abi_fits(u64::MAX));
+    }
+}
