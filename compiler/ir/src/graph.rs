@@ -458,3 +458,10 @@ impl Graph {
         }
     }
 }
+
+/// Modules are equal when they have the same text form and the same weights.
+impl PartialEq for Module {
+    fn eq(&self, other: &Module) -> bool {
+        self.env.weights == other.env.weights && crate::text::print_module(self) == crate::text::print_module(other)
+    }
+}

@@ -17,6 +17,7 @@ pub mod graph;
 pub mod op;
 mod ops;
 pub mod tensor;
+pub mod text;
 pub mod types;
 
 pub use attr::{Attr, AttrKind};
