@@ -279,6 +279,9 @@ pub fn normalize_axis(axis: i64, rank: usize) -> Result<usize, OpError> {
     }
 }
 
+/// Evaluates a body on arguments.
+pub type EvalRegion<'a> = &'a dyn Fn(&Graph, Vec<Tensor>) -> Result<Vec<Tensor>, OpError>;
+
 /// What evaluation sees of an op.
 pub struct EvalCx<'a> {
     /// The definition.
@@ -292,7 +295,7 @@ pub struct EvalCx<'a> {
     /// Result types with every dimension a constant, so far as it can be told before the values are known.
     pub result_types: &'a [TensorType],
     /// Evaluates a body on arguments.
-    pub eval_region: &'a dyn Fn(&Graph, Vec<Tensor>) -> Result<Vec<Tensor>, OpError>,
+    pub eval_region: EvalRegion<'a>,
 }
 
 impl<'a> EvalCx<'a> {
