@@ -153,3 +153,12 @@ impl std::error::Error for OnnxError {
         }
     }
 }
+
+/// A name from a file as errors show it: in quotes, escaped, cut short if very long.
+pub fn quote(name: &str) -> String {
+    const SHOWN: usize = 120;
+    match name.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("\"{}...\"", name[..end].escape_debug()),
+        None => format!("\"{}\"", name.escape_debug()),
+    }
+}

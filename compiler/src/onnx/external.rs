@@ -11,6 +11,7 @@ use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
 
+use super::error::quote;
 use super::mapped;
 use super::proto::StringStringEntryProto;
 
@@ -58,7 +59,7 @@ impl Location {
 
 fn number(entry: &StringStringEntryProto) -> Result<u64, String> {
     let value = entry.value.trim();
-    value.parse().map_err(|_| format!("external data has {} {value:?}, not a number of bytes", entry.key))
+    value.parse().map_err(|_| format!("external data has {} {}, not a number of bytes", entry.key, quote(value)))
 }
 
 impl ExternalFiles {
@@ -84,42 +85,43 @@ impl ExternalFiles {
 
     /// The `need` bytes at `location`; the error is a message without the tensor's name.
     pub fn read(&self, location: &Location, need: u64) -> Result<Bytes, String> {
-        let path = &location.path;
+        let path = quote(&location.path);
         if let Some(length) = location.length
             && length != need
         {
-            return Err(format!("external data in {path:?} is {length} bytes long, shape and type need {need}"));
+            return Err(format!("external data in {path} is {length} bytes long, shape and type need {need}"));
         }
-        let file = self.file(path)?;
+        let file = self.file(&location.path)?;
         let size = file.len() as u64;
         let end = location.offset.checked_add(need).filter(|end| *end <= size);
         let end = end.ok_or_else(|| {
             let offset = location.offset;
-            format!("external data needs {need} bytes at offset {offset} of {path:?}, which has {size} bytes")
+            format!("external data needs {need} bytes at offset {offset} of {path}, which has {size} bytes")
         })?;
         // Both fit in `usize`: they are at most the length of a slice.
         Ok(file.slice(location.offset as usize..end as usize))
     }
 
     fn file(&self, location: &str) -> Result<Bytes, String> {
+        let shown = quote(location);
         let Some(folder) = &self.folder else {
-            return Err(format!("external data in {location:?}, but the model was not read from a folder"));
+            return Err(format!("external data in {shown}, but the model was not read from a folder"));
         };
         let relative = Path::new(location);
         let plain = relative.components().all(|c| matches!(c, Component::Normal(_) | Component::CurDir));
         if location.is_empty() || !plain {
-            return Err(format!("external data in {location:?}: the path must be relative and without `..`"));
+            return Err(format!("external data in {shown}: the path must be relative and without `..`"));
         }
         let resolved =
-            folder.join(relative).canonicalize().map_err(|error| format!("external data in {location:?}: {error}"))?;
+            folder.join(relative).canonicalize().map_err(|error| format!("external data in {shown}: {error}"))?;
         if !self.roots.iter().any(|root| resolved.starts_with(root)) {
-            return Err(format!("external data in {location:?}: the file lies outside the model's folder"));
+            return Err(format!("external data in {shown}: the file lies outside the model's folder"));
         }
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(file) = open.get(&resolved) {
             return Ok(file.clone());
         }
-        let file = mapped::open(&resolved).map_err(|error| format!("external data in {location:?}: {error}"))?;
+        let file = mapped::open(&resolved).map_err(|error| format!("external data in {shown}: {error}"))?;
         open.insert(resolved, file.clone());
         Ok(file)
     }

@@ -1,20 +1,25 @@
 //! ONNX files in and out: decoding, validation against hostile files, weights by memory map, encoding.
 //!
 //! [`OnnxFile::open`] is the way in. What it returns has been checked: lengths, nesting and memory before decoding
-//! ([`prescan`]), names, order, attributes, opsets and functions after it. Tensors are read one by one
+//! ([`prescan`]), names, order, attributes, opsets and functions after it
+//! ([`validate`]). Tensors are read one by one
 //! with [`OnnxFile::tensor`]; their bytes stay in the map where the file allows it. Nothing here knows what an operator
 //! means.
 
+pub mod attribute;
 pub mod decode;
 pub mod dtype;
 pub mod error;
 pub mod external;
+pub mod functions;
 pub mod mapped;
 pub mod model;
 pub mod prescan;
 pub mod proto;
 mod proto_tensor;
 pub mod tensor;
+mod topo;
+pub mod validate;
 
 pub use error::{OnnxError, Problem, ProblemKind};
 pub use model::{OnnxFile, normalize_domain};

@@ -3,13 +3,15 @@
 use std::path::Path;
 
 use bytes::Bytes;
+use indexmap::IndexMap;
 
 use super::decode;
-use super::error::{OnnxError, Problem};
+use super::error::{OnnxError, Problem, quote};
 use super::external::ExternalFiles;
 use super::mapped;
 use super::proto::{FunctionProto, GraphProto, ModelProto, TensorProto};
 use super::tensor::{self, TensorData};
+use super::validate::validate;
 
 /// A model that has been decoded and validated.
 ///
@@ -25,6 +27,10 @@ pub struct OnnxFile {
     /// Size of the model file in bytes, external data not counted.
     pub file_size: u64,
     files: ExternalFiles,
+    /// Opset versions by normalized domain.
+    opsets: IndexMap<String, i64>,
+    /// Indices of the functions, sorted by key.
+    functions: Vec<usize>,
 }
 
 impl OnnxFile {
@@ -42,12 +48,15 @@ impl OnnxFile {
 
     fn new(bytes: Bytes, files: ExternalFiles) -> Result<OnnxFile, OnnxError> {
         let mut model = decode::decode_model(&bytes)?;
-        let warnings = Vec::new();
-        if model.graph.is_none() {
-            return Err(Problem::invalid("model", "no graph").into());
+        let warnings = validate(&mut model).map_err(OnnxError::Rejected)?;
+        let mut opsets: IndexMap<String, i64> =
+            model.opset_import.iter().map(|o| (normalize_domain(&o.domain).to_owned(), o.version)).collect();
+        if model.ir_version < 3 {
+            opsets.entry(String::new()).or_insert(1);
         }
-        model.functions.shrink_to_fit();
-        Ok(OnnxFile { model, warnings, file_size: bytes.len() as u64, files })
+        let mut functions: Vec<usize> = (0..model.functions.len()).collect();
+        functions.sort_by_key(|i| function_key(&model.functions[*i]));
+        Ok(OnnxFile { model, warnings, file_size: bytes.len() as u64, files, opsets, functions })
     }
 
     /// The main graph.
@@ -63,27 +72,29 @@ impl OnnxFile {
 
     /// Version of the operator set that the main graph uses for `domain` (empty or `ai.onnx` for the standard one).
     pub fn opset(&self, domain: &str) -> Option<i64> {
-        let domain = normalize_domain(domain);
-        self.model.opset_import.iter().find(|o| normalize_domain(&o.domain) == domain).map(|o| o.version)
+        self.opsets.get(normalize_domain(domain)).copied()
     }
 
     /// The model's own function of this domain, name and overload.
     pub fn function(&self, domain: &str, name: &str, overload: &str) -> Option<&FunctionProto> {
-        let domain = normalize_domain(domain);
-        let matches =
-            |f: &&FunctionProto| f.name == name && f.overload == overload && normalize_domain(&f.domain) == domain;
-        self.model.functions.iter().find(matches)
+        let key = (normalize_domain(domain), name, overload);
+        let found = self.functions.binary_search_by_key(&key, |i| function_key(&self.model.functions[*i]));
+        found.ok().map(|at| &self.model.functions[self.functions[at]])
     }
 
     /// Reads an initializer; errors name it.
     pub fn tensor(&self, tensor: &TensorProto) -> Result<TensorData, Problem> {
-        self.tensor_at(tensor, &format!("tensor {:?}", tensor.name))
+        self.tensor_at(tensor, &format!("tensor {}", quote(&tensor.name)))
     }
 
     /// Reads a tensor that has no name of its own, such as an attribute's value; errors say `place`.
     pub fn tensor_at(&self, tensor: &TensorProto, place: &str) -> Result<TensorData, Problem> {
         tensor::read_tensor(tensor, place, &self.files)
     }
+}
+
+fn function_key(function: &FunctionProto) -> (&str, &str, &str) {
+    (normalize_domain(&function.domain), &function.name, &function.overload)
 }
 
 /// The standard domain has two spellings; this gives the empty one.

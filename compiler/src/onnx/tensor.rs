@@ -73,96 +73,163 @@ pub fn element_count(dims: &[i64]) -> Result<u64, String> {
     Ok(if empty { 0 } else { product.unsigned_abs() })
 }
 
+/// What is wrong with a tensor, without its place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// A rule of ONNX is broken.
+    Invalid(String),
+    /// Not known here.
+    Unsupported(String),
+}
+
+impl Fault {
+    /// Whether a rule of ONNX is broken.
+    pub fn is_invalid(&self) -> bool {
+        matches!(self, Fault::Invalid(_))
+    }
+
+    /// The fault as a problem of `place`.
+    pub fn at(self, place: impl Into<String>) -> Problem {
+        match self {
+            Fault::Invalid(message) => Problem::invalid(place, message),
+            Fault::Unsupported(message) => Problem::unsupported(place, message),
+        }
+    }
+}
+
+impl From<String> for Fault {
+    fn from(message: String) -> Fault {
+        Fault::Invalid(message)
+    }
+}
+
+/// Where the elements of a tensor are. Finding this out reads no payload and opens no file.
+pub struct Layout<'a> {
+    elements: u64,
+    /// Bytes of the dense form; 0 for strings.
+    need: u64,
+    payload: Payload<'a>,
+}
+
+enum Payload<'a> {
+    Nothing,
+    Strings(&'a [Bytes]),
+    Raw(&'a Bytes),
+    Typed(&'static str, &'a Packed),
+    External,
+}
+
+impl<'a> Layout<'a> {
+    /// Checks everything about a tensor except the values: element type, shape, that there is one payload, in the
+    /// field where it belongs, and its length where that takes no reading.
+    pub fn of(tensor: &'a TensorProto) -> Result<Layout<'a>, Fault> {
+        let code = tensor.data_type;
+        if code == dtype::UNDEFINED {
+            return Err(Fault::Invalid("no element type".into()));
+        }
+        let name = dtype::name(code).ok_or_else(|| Fault::Unsupported(format!("element type {code}")))?;
+        if tensor.has_segment {
+            return Err(Fault::Unsupported("tensors stored in segments".into()));
+        }
+        let elements = element_count(&tensor.dims)?;
+        let payload = payload(tensor)?;
+        let shape = &tensor.dims;
+        if code == dtype::STRING {
+            let has = match payload {
+                Payload::Strings(strings) => strings.len() as u64,
+                Payload::Nothing => 0,
+                Payload::External => return Err(Fault::Unsupported("strings in external data".into())),
+                Payload::Raw(_) | Payload::Typed(..) => return Err("strings belong in string_data".to_owned().into()),
+            };
+            if has != elements {
+                return Err(format!("{has} strings in string_data, shape {shape:?} needs {elements}").into());
+            }
+            return Ok(Layout { elements, need: 0, payload });
+        }
+        let need = dtype::dense_bytes(code, elements).ok_or_else(|| format!("shape {shape:?} is too large"))?;
+        match payload {
+            Payload::Strings(_) => return Err(format!("{name} values are in string_data").into()),
+            Payload::Raw(raw) if raw.len() as u64 != need => {
+                let has = raw.len();
+                return Err(format!("{has} bytes of raw data, {name} of shape {shape:?} needs {need}").into());
+            }
+            Payload::Nothing if need != 0 => {
+                return Err(format!("no data, {name} of shape {shape:?} needs {need} bytes").into());
+            }
+            Payload::Typed(field, _) if field != typed_field(code) => {
+                return Err(format!("{name} values are in {field}, they belong in {}", typed_field(code)).into());
+            }
+            _ => {}
+        }
+        Ok(Layout { elements, need, payload })
+    }
+}
+
+fn payload(tensor: &TensorProto) -> Result<Payload<'_>, String> {
+    let mut found = Vec::new();
+    for (name, _, packed) in tensor.typed.as_deref().map(|t| t.fields()).into_iter().flatten() {
+        if !packed.is_empty() {
+            found.push((name, Payload::Typed(name, packed)));
+        }
+    }
+    if !tensor.string_data.is_empty() {
+        found.push(("string_data", Payload::Strings(&tensor.string_data)));
+    }
+    if let Some(raw) = tensor.raw_data.as_ref().filter(|raw| !raw.is_empty()) {
+        found.push(("raw_data", Payload::Raw(raw)));
+    }
+    match tensor.data_location {
+        0 => {}
+        1 => found.push(("external data", Payload::External)),
+        other => return Err(format!("data location {other} does not exist")),
+    }
+    if let [(first, _), (second, _), ..] = &found[..] {
+        return Err(format!("the payload is given twice, in {first} and in {second}"));
+    }
+    Ok(found.pop().map_or(Payload::Nothing, |(_, payload)| payload))
+}
+
 /// Reads `tensor`; errors name it as `place`.
 pub fn read_tensor(tensor: &TensorProto, place: &str, files: &ExternalFiles) -> Result<TensorData, Problem> {
-    let invalid = |message: String| Problem::invalid(place, message);
+    let data = Layout::of(tensor).and_then(|layout| read_payload(tensor, &layout, files));
+    data.map_err(|fault| fault.at(place))
+}
+
+fn read_payload(tensor: &TensorProto, layout: &Layout, files: &ExternalFiles) -> Result<TensorData, Fault> {
     let code = tensor.data_type;
-    if code == dtype::UNDEFINED {
-        return Err(invalid("no element type".into()));
-    }
-    let Some(type_name) = dtype::name(code) else {
-        return Err(Problem::unsupported(place, format!("element type {code} is not known")));
-    };
-    if tensor.has_segment {
-        return Err(Problem::unsupported(place, "tensors stored in segments"));
-    }
-    let elements = element_count(&tensor.dims).map_err(invalid)?;
-    let data = |bytes, strings| TensorData {
-        name: tensor.name.clone(),
-        dtype_code: code,
-        dims: tensor.dims.clone(),
-        bytes,
-        strings,
-    };
-    if !matches!(tensor.data_location, 0 | 1) {
-        return Err(invalid(format!("data location {} is not known", tensor.data_location)));
-    }
-
-    let typed = tensor.typed.as_deref().map(|t| t.fields()).into_iter().flatten().filter(|(_, _, p)| !p.is_empty());
-    let mut sources: Vec<(&str, Option<&Packed>)> = typed.map(|(name, _, packed)| (name, Some(packed))).collect();
-    if !tensor.string_data.is_empty() {
-        sources.push(("string_data", None));
-    }
-    if tensor.raw_data.as_ref().is_some_and(|raw| !raw.is_empty()) {
-        sources.push(("raw_data", None));
-    }
-    if tensor.data_location == 1 {
-        sources.push(("external data", None));
-    }
-    if let [(first, _), (second, _), ..] = sources[..] {
-        return Err(invalid(format!("the payload is given twice, in {first} and in {second}")));
-    }
-    let (source, packed) = sources.first().copied().unwrap_or(("no field", None));
-
-    let Some(need) = dtype::dense_bytes(code, elements) else {
-        if code != dtype::STRING {
-            return Err(invalid(format!("shape {:?} is too large", tensor.dims)));
+    let mut strings = Vec::new();
+    let bytes = match layout.payload {
+        Payload::Nothing => Bytes::new(),
+        Payload::Strings(list) => {
+            strings = list.to_vec();
+            Bytes::new()
         }
-        if source == "external data" {
-            return Err(Problem::unsupported(place, "strings in external data"));
-        }
-        if tensor.string_data.len() as u64 != elements || !matches!(source, "string_data" | "no field") {
-            let count = tensor.string_data.len();
-            let shape = &tensor.dims;
-            return Err(invalid(format!("{count} strings in {source}, shape {shape:?} needs {elements}")));
-        }
-        return Ok(data(Bytes::new(), tensor.string_data.clone()));
-    };
-    let bytes = match (source, packed) {
-        ("external data", _) => {
-            Location::parse(&tensor.external_data).and_then(|location| files.read(&location, need)).map_err(invalid)?
-        }
-        (_, Some(packed)) => read_typed(code, elements, source, packed, &tensor.dims).map_err(invalid)?,
-        (_, None) => {
-            let raw = tensor.raw_data.clone().unwrap_or_default();
-            if raw.len() as u64 != need || source == "string_data" {
-                let (has, shape) = (raw.len(), &tensor.dims);
-                return Err(invalid(format!("{has} bytes of raw data, {type_name} of shape {shape:?} needs {need}")));
-            }
-            raw
-        }
+        Payload::Raw(raw) => raw.clone(),
+        Payload::Typed(field, packed) => read_typed(code, layout.elements, field, packed, &tensor.dims)?,
+        Payload::External => files.read(&Location::parse(&tensor.external_data)?, layout.need)?,
     };
     if code == dtype::BOOL
         && let Some(byte) = bytes.iter().find(|byte| **byte > 1)
     {
-        return Err(invalid(format!("a bool is {byte}, not 0 or 1")));
+        return Err(format!("a bool is {byte}, not 0 or 1").into());
     }
-    Ok(data(bytes, Vec::new()))
+    Ok(TensorData { name: tensor.name.clone(), dtype_code: code, dims: tensor.dims.clone(), bytes, strings })
 }
 
-/// Reads a typed payload field, which must be the one that belongs to the element type.
-fn read_typed(code: i32, elements: u64, field: &str, packed: &Packed, dims: &[i64]) -> Result<Bytes, String> {
-    let type_name = dtype::name(code).unwrap_or("?");
-    let belongs = match code {
+/// The typed field for an element type.
+fn typed_field(code: i32) -> &'static str {
+    match code {
         dtype::FLOAT | dtype::COMPLEX64 => "float_data",
         dtype::DOUBLE | dtype::COMPLEX128 => "double_data",
         dtype::INT64 => "int64_data",
         dtype::UINT32 | dtype::UINT64 => "uint64_data",
         _ => "int32_data",
-    };
-    if field != belongs {
-        return Err(format!("{type_name} values are in {field}, they belong in {belongs}"));
     }
+}
+
+/// Reads a typed payload field.
+fn read_typed(code: i32, elements: u64, field: &str, packed: &Packed, dims: &[i64]) -> Result<Bytes, String> {
+    let type_name = dtype::name(code).unwrap_or("?");
     let bits = dtype::bits(code).unwrap_or(8);
     let need = match (code, bits) {
         (dtype::COMPLEX64 | dtype::COMPLEX128, _) => elements.checked_mul(2).ok_or("too large")?,
@@ -171,14 +238,14 @@ fn read_typed(code: i32, elements: u64, field: &str, packed: &Packed, dims: &[i6
         _ => elements,
     };
     let wire = packed.wire();
-    let width = match belongs {
+    let width = match field {
         "float_data" => 4,
         "double_data" => 8,
         _ => 0,
     };
     let has = match width {
         0 => wire.iter().filter(|byte| **byte < 0x80).count() as u64,
-        width if wire.len() % width != 0 => return Err(format!("{field} is cut off")),
+        width if !wire.len().is_multiple_of(width) => return Err(format!("{field} is cut off")),
         width => (wire.len() / width) as u64,
     };
     if has != need {
