@@ -1,0 +1,27 @@
+#!/bin/sh
+# All tests. Needs Rust; gets the rest itself (tests/setup.sh): a C compiler, a Python environment with onnxruntime to
+# compare with, and trained models, which are fetched once and verified.
+set -eu
+cd "$(dirname "$0")/.."
+
+step() { printf '\n== %s\n' "$*"; }
+
+step "what the tests need"
+python=$(tests/setup.sh)
+
+step "format and lints"
+cargo fmt --all --check
+cargo clippy --workspace --all-targets --release --quiet -- --deny warnings
+
+step "cargo test"
+# one profile for tests and the binary: nothing is built twice
+cargo build --workspace --release
+INSTA_UPDATE=no cargo test --workspace --release
+
+step "trained models against onnxruntime"
+target=${CARGO_TARGET_DIR:-target}
+if "${LATHE:-$target/release/lathe}" run --help >/dev/null 2>&1; then
+    "$python" tests/scripts/match.py magika oww_melspectrogram oww_embedding ppocr_v4_det dnsmos_sig_bak_ovr
+else
+    echo "skipped: this lathe cannot run models yet"
+fi
