@@ -1,24 +1,32 @@
 //! Activations that ops can apply in their epilogue, and that stand alone as unary ops.
 
-/// Words of the `act` attribute, in the order of the runtime's activation codes.
-pub const ACTIVATIONS: &[&str] = &[
-    "none",
-    "relu",
-    "gelu",
-    "gelu_tanh",
-    "silu",
-    "clip",
-    "sigmoid",
-    "tanh",
-    "hardswish",
-    "hardsigmoid",
-    "leaky_relu",
-    "elu",
-    "softplus",
-    "mish",
-    "erf",
-    "exp",
-];
+macro_rules! activations {
+    ($($(#[doc = $doc:literal])* $name:literal = $formula:expr;)+) => {
+        /// Words of the `act` attribute, in the order of the runtime's activation codes.
+        pub const ACTIVATIONS: &[&str] = &[$($name),+];
+        /// Their formulas of x, p0 and p1, in the same order.
+        const FORMULAS: &[fn(f64, f64, f64) -> f64] = &[$($formula),+];
+    };
+}
+
+activations! {
+    "none" = |x, _, _| x;
+    "relu" = |x, _, _| if x < 0.0 { 0.0 } else { x };
+    "gelu" = |x, _, _| 0.5 * x * (1.0 + erf(x * std::f64::consts::FRAC_1_SQRT_2));
+    "gelu_tanh" = |x, _, _| 0.5 * x * (1.0 + ((2.0 / std::f64::consts::PI).sqrt() * (x + 0.044715 * x * x * x)).tanh());
+    "silu" = |x, _, _| x * sigmoid(x);
+    "clip" = |x, lo, hi| if x.is_nan() { x } else { x.max(lo).min(hi) };
+    "sigmoid" = |x, _, _| sigmoid(x);
+    "tanh" = |x, _, _| x.tanh();
+    "hardswish" = |x, _, _| x * (x / 6.0 + 0.5).clamp(0.0, 1.0);
+    "hardsigmoid" = |x, alpha, beta| (alpha * x + beta).clamp(0.0, 1.0);
+    "leaky_relu" = |x, alpha, _| if x < 0.0 { alpha * x } else { x };
+    "elu" = |x, alpha, _| if x < 0.0 { alpha * x.exp_m1() } else { x };
+    "softplus" = |x, _, _| softplus(x);
+    "mish" = |x, _, _| x * softplus(x).tanh();
+    "erf" = |x, _, _| erf(x);
+    "exp" = |x, _, _| x.exp();
+}
 
 /// An activation with its parameters.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -37,53 +45,19 @@ impl Activation {
         Activation { code: ACTIVATIONS.iter().position(|name| *name == word).unwrap_or(0), p0, p1 }
     }
 
-    /// Its value at x; NaN gives NaN.
+    /// Its value at x; NaN gives NaN. A code beyond the table is `none`.
     pub fn apply(&self, x: f64) -> f64 {
-        let sigmoid = |x: f64| 1.0 / (1.0 + (-x).exp());
-        let softplus = |x: f64| if x > 30.0 { x } else { x.exp().ln_1p() };
-        match ACTIVATIONS[self.code] {
-            "relu" => {
-                if x < 0.0 {
-                    0.0
-                } else {
-                    x
-                }
-            }
-            "gelu" => 0.5 * x * (1.0 + erf(x * std::f64::consts::FRAC_1_SQRT_2)),
-            "gelu_tanh" => 0.5 * x * (1.0 + ((2.0 / std::f64::consts::PI).sqrt() * (x + 0.044715 * x * x * x)).tanh()),
-            "silu" => x * sigmoid(x),
-            "clip" => {
-                if x.is_nan() {
-                    x
-                } else {
-                    x.max(self.p0).min(self.p1)
-                }
-            }
-            "sigmoid" => sigmoid(x),
-            "tanh" => x.tanh(),
-            "hardswish" => x * (x / 6.0 + 0.5).clamp(0.0, 1.0),
-            "hardsigmoid" => (self.p0 * x + self.p1).clamp(0.0, 1.0),
-            "leaky_relu" => {
-                if x < 0.0 {
-                    self.p0 * x
-                } else {
-                    x
-                }
-            }
-            "elu" => {
-                if x < 0.0 {
-                    self.p0 * x.exp_m1()
-                } else {
-                    x
-                }
-            }
-            "softplus" => softplus(x),
-            "mish" => x * softplus(x).tanh(),
-            "erf" => erf(x),
-            "exp" => x.exp(),
-            _ => x,
-        }
+        FORMULAS.get(self.code).map_or(x, |formula| formula(x, self.p0, self.p1))
     }
+}
+
+fn sigmoid(x: f64) -> f64 {
+    1.0 / (1.0 + (-x).exp())
+}
+
+/// ln(1 + e^x) without overflow: the larger of x and 0, plus what is left.
+fn softplus(x: f64) -> f64 {
+    if x.is_nan() { x } else { x.max(0.0) + (-x.abs()).exp().ln_1p() }
 }
 
 /// Error function to about 1e-16: Taylor series near 0, continued fraction of erfc further out.

@@ -198,10 +198,13 @@ pub fn infer_types(
     }
     let types: SmallVec<[Option<&TensorType>; 4]> =
         operands.iter().map(|operand| operand.map(|value| graph.ty(value))).collect();
+    let is_size = |dim: &Dim| !dim.is_overflow() && dim.as_const().is_none_or(|size| size >= 0);
+    if let Some(ty) = types.iter().flatten().find(|ty| !ty.shape.iter().all(is_size)) {
+        return Err(OpError::invalid(format!("an operand of {} is {ty}: a dimension is no size", def.name)));
+    }
     let results = (def.infer)(&mut InferCx { def, operands: &types, attrs, regions, env })?;
     for ty in &results {
-        if let Some(dim) = ty.shape.iter().find(|dim| dim.is_overflow() || dim.as_const().is_some_and(|size| size < 0))
-        {
+        if let Some(dim) = ty.shape.iter().find(|dim| !is_size(dim)) {
             return Err(OpError::invalid(format!("a result of {} has the dimension {dim}", def.name)));
         }
         if ty.elements().is_overflow() {

@@ -164,8 +164,8 @@ pub(crate) fn push_f64(data: &mut Vec<u8>, dtype: DType, value: f64) {
     match dtype {
         DType::F32 => data.extend((value as f32).to_le_bytes()),
         DType::F64 => data.extend(value.to_le_bytes()),
-        DType::F16 => data.extend(f16::from_f64(value).to_le_bytes()),
-        DType::BF16 => data.extend(bf16::from_f64(value).to_le_bytes()),
+        DType::F16 => data.extend(f16::from_f32(round_to_odd(value)).to_le_bytes()),
+        DType::BF16 => data.extend(bf16::from_f32(round_to_odd(value)).to_le_bytes()),
         DType::Bool => data.push(u8::from(value != 0.0)),
         DType::I8 => data.extend((value as i8).to_le_bytes()),
         DType::U8 => data.push(value as u8),
@@ -187,8 +187,32 @@ pub(crate) fn push_i64(data: &mut Vec<u8>, dtype: DType, value: i64) {
         DType::I64 | DType::U64 => data.extend(value.to_le_bytes()),
         DType::Bool => data.push(u8::from(value != 0)),
         DType::F32 => data.extend((value as f32).to_le_bytes()),
-        _ => push_f64(data, dtype, value as f64),
+        DType::F64 => data.extend((value as f64).to_le_bytes()),
+        DType::F16 | DType::BF16 => push_f64(data, dtype, int_to_odd(value.into())),
     }
+}
+
+/// The f32 with which a second rounding to a narrower float gives what one rounding of `value` would: where `value`
+/// lies between two f32, the one whose last bit is 1. (`half` rounds f64 twice, or not, as the CPU has it.)
+fn round_to_odd(value: f64) -> f32 {
+    let nearest = value as f32;
+    let back = f64::from(nearest);
+    if back == value || value.is_nan() {
+        return nearest;
+    }
+    let toward_zero = nearest.to_bits() - u32::from(back.abs() > value.abs());
+    f32::from_bits(toward_zero | 1)
+}
+
+/// As [`round_to_odd`], from an integer to f64.
+pub(crate) fn int_to_odd(value: i128) -> f64 {
+    let nearest = value as f64;
+    let back = nearest as i128;
+    if back == value {
+        return nearest;
+    }
+    let toward_zero = nearest.to_bits() - u64::from(back.unsigned_abs() > value.unsigned_abs());
+    f64::from_bits(toward_zero | 1)
 }
 
 impl fmt::Debug for Tensor {

@@ -1,10 +1,13 @@
-//! Index arithmetic of the evaluator: row-major strides and walks over index tuples.
+//! Index arithmetic of the evaluator: row-major strides, walks over index tuples, copies of elements.
 
-/// Row-major strides of a shape, in elements.
+use crate::op::OpError;
+use crate::tensor::Tensor;
+
+/// Row-major strides of a shape, in elements. They saturate: beside an axis of size 0 the others can have any size.
 pub(crate) fn strides(shape: &[usize]) -> Vec<usize> {
-    let mut strides = vec![1; shape.len()];
+    let mut strides = vec![1usize; shape.len()];
     for axis in (1..shape.len()).rev() {
-        strides[axis - 1] = strides[axis] * shape[axis];
+        strides[axis - 1] = strides[axis].saturating_mul(shape[axis]);
     }
     strides
 }
@@ -57,11 +60,47 @@ pub(crate) fn broadcast_positions(shape: &[usize], to: &[usize]) -> Vec<usize> {
     positions
 }
 
-/// Copies elements of `size` bytes from the given source positions.
-pub(crate) fn take(bytes: &[u8], size: usize, positions: impl IntoIterator<Item = usize>) -> Vec<u8> {
+/// The tensor of that shape whose element at each index tuple is `x`'s element at the position that `source` gives.
+pub(crate) fn pick(
+    x: &Tensor,
+    shape: &[usize],
+    mut source: impl FnMut(&[usize]) -> usize,
+) -> Result<Vec<Tensor>, OpError> {
+    let size = x.dtype().size();
     let mut out = Vec::new();
-    for position in positions {
-        out.extend_from_slice(&bytes[position * size..(position + 1) * size]);
+    for_each(shape, |index| {
+        let position = source(index);
+        out.extend_from_slice(&x.bytes()[position * size..(position + 1) * size]);
+    });
+    from_bytes(x, shape, out)
+}
+
+/// A tensor of `x`'s element type over bytes that hold the right number of elements.
+pub(crate) fn from_bytes(x: &Tensor, shape: &[usize], bytes: Vec<u8>) -> Result<Vec<Tensor>, OpError> {
+    match Tensor::from_bytes(x.dtype(), shape, bytes.into()) {
+        Some(tensor) => Ok(vec![tensor]),
+        None => Err(OpError::unsupported(format!("a tensor of {shape:?} is too large to evaluate"))),
     }
-    out
+}
+
+/// The rows of a tensor along one axis: for each, the position of its first element and the step between elements.
+pub(crate) struct Rows {
+    /// Elements of a row.
+    pub(crate) len: usize,
+    /// Distance between the elements of a row.
+    pub(crate) step: usize,
+    /// Position of the first element of each row, in row-major order of the other axes.
+    pub(crate) starts: Vec<usize>,
+}
+
+/// The rows of a tensor of `shape` along `axis`; none if the tensor is empty.
+pub(crate) fn rows(shape: &[usize], axis: usize) -> Rows {
+    let strides = strides(shape);
+    let mut outer = shape.to_vec();
+    let len = std::mem::replace(&mut outer[axis], 1);
+    let mut starts = Vec::new();
+    if len > 0 {
+        for_each(&outer, |index| starts.push(offset(index, &strides)));
+    }
+    Rows { len, step: strides[axis], starts }
 }

@@ -1,15 +1,34 @@
 //! All ops, one file per op or small family. To add one: its file here and one line in the table below
 //! (docs/add-an-op.md names the other places).
 
+mod arg;
+mod attention;
 mod binary;
+mod broadcast;
 mod cast;
+mod concat;
 mod constant;
+mod cumsum;
+mod dyn_slice;
+mod gather;
+mod iota;
 mod matmul;
+mod norm;
+mod pad;
+mod reduce;
 mod reshape;
+mod scatter;
+mod slice;
+mod softmax;
+mod topk;
 mod transpose;
 mod unary;
+mod unary_attr;
+mod where_;
 
+mod check;
 pub(crate) mod index;
+pub(crate) mod number;
 
 use crate::op::OpDef;
 
@@ -29,19 +48,101 @@ op_table! {
     // element by element, one operand
     Neg = unary::NEG,
     Abs = unary::ABS,
-    Exp = unary::EXP,
+    Sign = unary::SIGN,
+    Floor = unary::FLOOR,
+    Ceil = unary::CEIL,
+    Round = unary::ROUND,
     Relu = unary::RELU,
-    // element by element, two operands
+    Square = unary::SQUARE,
+    Exp = unary::EXP,
+    Log = unary::LOG,
+    Sqrt = unary::SQRT,
+    Recip = unary::RECIP,
+    Sin = unary::SIN,
+    Cos = unary::COS,
+    Tan = unary::TAN,
+    Asin = unary::ASIN,
+    Acos = unary::ACOS,
+    Atan = unary::ATAN,
+    Sinh = unary::SINH,
+    Cosh = unary::COSH,
+    Tanh = unary::TANH,
+    Asinh = unary::ASINH,
+    Acosh = unary::ACOSH,
+    Atanh = unary::ATANH,
+    Erf = unary::ERF,
+    Sigmoid = unary::SIGMOID,
+    Softplus = unary::SOFTPLUS,
+    Silu = unary::SILU,
+    Mish = unary::MISH,
+    Gelu = unary::GELU,
+    GeluTanh = unary::GELU_TANH,
+    HardSwish = unary::HARDSWISH,
+    IsNan = unary::ISNAN,
+    Not = unary::NOT,
+    BitNot = unary::BITNOT,
+    LeakyRelu = unary_attr::LEAKY_RELU,
+    Elu = unary_attr::ELU,
+    HardSigmoid = unary_attr::HARDSIGMOID,
+    Clip = unary_attr::CLIP,
+    IsInf = unary_attr::ISINF,
+    Cast = cast::CAST,
+    // element by element, more operands
     Add = binary::ADD,
     Sub = binary::SUB,
     Mul = binary::MUL,
     Div = binary::DIV,
-    Cast = cast::CAST,
+    Pow = binary::POW,
+    Min = binary::MIN,
+    Max = binary::MAX,
+    Rem = binary::REM,
+    Fmod = binary::FMOD,
+    And = binary::AND,
+    Or = binary::OR,
+    Xor = binary::XOR,
+    BitAnd = binary::BITAND,
+    BitOr = binary::BITOR,
+    BitXor = binary::BITXOR,
+    Shl = binary::SHL,
+    Shr = binary::SHR,
+    Eq = binary::EQ,
+    Lt = binary::LT,
+    Le = binary::LE,
+    Where = where_::WHERE,
     // movement
     Reshape = reshape::RESHAPE,
     Transpose = transpose::TRANSPOSE,
+    Broadcast = broadcast::BROADCAST,
+    Slice = slice::SLICE,
+    Concat = concat::CONCAT,
+    Pad = pad::PAD,
+    // movement by run-time indices
+    Gather = gather::GATHER,
+    GatherElements = gather::GATHER_ELEMENTS,
+    GatherNd = gather::GATHER_ND,
+    ScatterElements = scatter::SCATTER_ELEMENTS,
+    ScatterNd = scatter::SCATTER_ND,
+    DynSlice = dyn_slice::DYN_SLICE,
+    // from dimensions
+    Iota = iota::IOTA,
+    Dims = iota::DIMS,
+    // along axes
+    ReduceSum = reduce::REDUCE_SUM,
+    ReduceMean = reduce::REDUCE_MEAN,
+    ReduceMax = reduce::REDUCE_MAX,
+    ReduceMin = reduce::REDUCE_MIN,
+    ReduceProd = reduce::REDUCE_PROD,
+    ArgMax = arg::ARG_MAX,
+    ArgMin = arg::ARG_MIN,
+    CumSum = cumsum::CUMSUM,
+    TopK = topk::TOPK,
+    Softmax = softmax::SOFTMAX,
+    LogSoftmax = softmax::LOG_SOFTMAX,
+    LayerNorm = norm::LAYER_NORM,
+    RmsNorm = norm::RMS_NORM,
     // contractions
     MatMul = matmul::MATMUL,
+    Attention = attention::ATTENTION,
 }
 
 impl OpCode {

@@ -3,7 +3,6 @@
 use super::index;
 use crate::attr::AttrKind;
 use crate::op::{MOVEMENT, OpDef, OpError, attr, one, operand};
-use crate::tensor::Tensor;
 
 pub(super) const TRANSPOSE: OpDef = OpDef {
     name: "transpose",
@@ -16,7 +15,7 @@ pub(super) const TRANSPOSE: OpDef = OpDef {
         let mut sorted = perm.to_vec();
         sorted.sort_unstable();
         if !sorted.iter().copied().eq(0..x.rank() as i64) {
-            return Err(OpError::invalid(format!("{perm:?} is no permutation of {} axes", x.rank())));
+            return Err(OpError::invalid(format!("perm {perm:?} is no permutation of the axes of x, {x}")));
         }
         Ok(one(x.with_shape(perm.iter().map(|&axis| x.shape[axis as usize].clone()))))
     },
@@ -26,10 +25,7 @@ pub(super) const TRANSPOSE: OpDef = OpDef {
         let axes: Vec<usize> = cx.ints("perm").iter().map(|&axis| axis as usize).collect();
         let shape: Vec<usize> = axes.iter().map(|&axis| x.shape()[axis]).collect();
         let strides: Vec<usize> = axes.iter().map(|&axis| own[axis]).collect();
-        let mut positions = Vec::with_capacity(x.len());
-        index::for_each(&shape, |at| positions.push(index::offset(at, &strides)));
-        let bytes = index::take(x.bytes(), x.dtype().size(), positions);
-        Ok(Tensor::from_bytes(x.dtype(), &shape, bytes.into()).into_iter().collect())
+        index::pick(x, &shape, |at| index::offset(at, &strides))
     },
     doc: "Result axis i is operand axis perm[i]. ONNX: Transpose.",
 };
