@@ -7,7 +7,7 @@ use super::types::{BufferId, KernelId, Type, VarId};
 /// Most symbols, buffers, kernels and functions a program may have.
 pub const MAX_ITEMS: usize = 1 << 20;
 /// Deepest nesting of statements and of expressions.
-pub const MAX_DEPTH: usize = 64;
+pub const MAX_DEPTH: usize = 128;
 /// Most expression nodes in one statement, shared subtrees counted each time.
 pub const MAX_NODES: usize = 1 << 12;
 /// Alignment of scratch arrays and of the scratch itself, in bytes.
