@@ -13,18 +13,24 @@
 mod builder;
 mod expr;
 mod fold;
+pub mod interp;
 mod lex;
 mod parse;
+mod prelude;
 mod print;
 mod program;
 mod stmt;
 mod types;
 mod verify;
 
+#[cfg(test)]
+mod tests;
+
 pub use builder::{Builder, IntoBase, Mutable, ProgramBuilder};
 pub use expr::{Base, BinaryOp, CompareOp, Expr, ExprKind, Place, UnaryOp};
 pub use fold::{compare_int, eval_int};
 pub use parse::{ParseError, parse};
+pub use prelude::prelude;
 pub use program::*;
 pub use stmt::{Body, LocalDecl, PlanSlot, SYMBOL_RANGE, Stmt, VarDecl, walk_stmts};
 pub use types::{BufferId, KernelId, LocalId, SymbolId, Type, VarId};

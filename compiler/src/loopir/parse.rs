@@ -25,9 +25,34 @@ const LEVELS: [&[&str]; 7] =
 /// Words that cannot name a variable.
 pub(super) fn is_reserved(word: &str) -> bool {
     const WORDS: &[&str] = &[
-        "let", "var", "for", "while", "if", "else", "check", "launch", "set", "return", "local", "arena_bytes",
-        "scratch_bytes", "offset", "output_dim", "tile", "null", "true", "false", "dim", "fma", "select", "step", "node",
-        "value", "program", "kernel", "fn",
+        "let",
+        "var",
+        "for",
+        "while",
+        "if",
+        "else",
+        "check",
+        "launch",
+        "set",
+        "return",
+        "local",
+        "arena_bytes",
+        "scratch_bytes",
+        "offset",
+        "output_dim",
+        "tile",
+        "null",
+        "true",
+        "false",
+        "dim",
+        "fma",
+        "select",
+        "step",
+        "node",
+        "value",
+        "program",
+        "kernel",
+        "fn",
     ];
     let typed = ["load_", "addr_", "store_", "bitcast_", "bits_"].iter().any(|p| typed_word(word, p).is_some());
     let op = UnaryOp::ALL.iter().any(|o| o.text() == word) || BinaryOp::ALL.iter().any(|o| o.text() == word);
@@ -611,8 +636,8 @@ impl Parser {
             Token::Sigil('@', callee) => {
                 let ret = match self.program.find_fn(&callee) {
                     Some(f) => f.ret,
-                    None => match lathe_runtime::kernel_index(&callee) {
-                        Some(i) => lathe_runtime::SIGNATURES[i].ret.map(arg_type),
+                    None => match lathe_runtime::core::table::kernel_index(&callee) {
+                        Some(i) => lathe_runtime::core::table::SIGNATURES[i].ret.map(arg_type),
                         None => return self.fail(format!("there is no function or micro-kernel @{callee}")),
                     },
                 };

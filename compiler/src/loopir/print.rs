@@ -121,11 +121,6 @@ fn print_kernel(f: &mut fmt::Formatter<'_>, program: &Program, kernel: &Kernel) 
     f.write_str("  }\n")
 }
 
-/// Text of an expression of `body` in kernel or function context, for messages.
-pub(super) fn show_expr(program: &Program, body: &Body, locals: &[LocalDecl], e: &Expr) -> String {
-    Names { program, body: Some(body), locals }.show(e)
-}
-
 /// Text of a statement of `body`, first line only, for messages.
 pub(super) fn show_stmt(program: &Program, body: &Body, locals: &[LocalDecl], s: &Stmt) -> String {
     let mut text = String::new();

@@ -220,7 +220,7 @@ impl<'a> Verifier<'a> {
         }
         if !prelude {
             for name in names {
-                if lathe_runtime::kernel_index(name).is_some() {
+                if lathe_runtime::core::table::kernel_index(name).is_some() {
                     self.error("program", String::new(), format!("@{name} is the name of a micro-kernel"));
                 }
             }

@@ -6,7 +6,7 @@ use crate::loopir::print::show_stmt;
 use crate::loopir::program::{Fn, MAX_DEPTH, MAX_NODES, Program};
 use crate::loopir::stmt::{Body, LocalDecl, Stmt};
 use crate::loopir::types::{Type, VarId};
-use lathe_runtime::Arg;
+use lathe_runtime::core::table::Arg;
 use std::collections::BTreeSet;
 
 /// Number of nodes if depth and number are within the limits. `depth` is that of `e` itself.
@@ -102,11 +102,9 @@ impl ExprTypes<'_> {
                 let fine = a.ty().is_arith() || equality && matches!(a.ty(), Type::Bool | Type::Ptr);
                 require(fine, || format!("{} is not defined on {}", op.text(), a.ty()))
             }
-            ExprKind::Fma(a, b, c) => {
-                require(ty.is_float() && [a, b, c].iter().all(|x| x.ty() == ty), || {
-                    format!("fma of {}, {}, {} as {ty}", a.ty(), b.ty(), c.ty())
-                })
-            }
+            ExprKind::Fma(a, b, c) => require(ty.is_float() && [a, b, c].iter().all(|x| x.ty() == ty), || {
+                format!("fma of {}, {}, {} as {ty}", a.ty(), b.ty(), c.ty())
+            }),
             ExprKind::Select(c, a, b) => {
                 require(c.ty() == Type::Bool, || format!("select on {}", c.ty()))?;
                 require(a.ty() == ty && b.ty() == ty, || format!("select of {} and {} as {ty}", a.ty(), b.ty()))
@@ -141,9 +139,7 @@ impl ExprTypes<'_> {
                 let buffer = self.program.buffers.get(id.index()).ok_or_else(|| format!("no buffer {}", id.0))?;
                 buffer.elem
             }
-            Base::Local(id) => {
-                self.locals.get(id.index()).ok_or_else(|| format!("no scratch array {}", id.0))?.elem
-            }
+            Base::Local(id) => self.locals.get(id.index()).ok_or_else(|| format!("no scratch array {}", id.0))?.elem,
             Base::Ptr(p) => {
                 require(p.ty() == Type::Ptr, || format!("access through a {}", p.ty()))?;
                 require(place.elem != Type::Ptr, || "pointers are not kept in memory".into())?;
@@ -163,9 +159,9 @@ impl ExprTypes<'_> {
                 (f.param_types().collect::<Vec<_>>(), f.ret)
             }
             None => {
-                let i = lathe_runtime::kernel_index(callee)
+                let i = lathe_runtime::core::table::kernel_index(callee)
                     .ok_or_else(|| format!("there is no function or micro-kernel @{callee}"))?;
-                let s = &lathe_runtime::SIGNATURES[i];
+                let s = &lathe_runtime::core::table::SIGNATURES[i];
                 (s.args.iter().copied().map(arg_type).collect(), s.ret.map(arg_type))
             }
         };
@@ -395,8 +391,8 @@ impl<'a> BodyCheck<'_, 'a> {
             Stmt::SetPlan { slot, value } => {
                 require(context == Context::Plan, || "plan results are given in plan only".into())?;
                 self.typed(value, Type::I64, "the value")?;
-                use crate::loopir::stmt::PlanSlot;
                 use crate::loopir::program::BufferKind;
+                use crate::loopir::stmt::PlanSlot;
                 let program = self.types.program;
                 match slot {
                     PlanSlot::Offset(b) => {
