@@ -155,33 +155,19 @@ impl Expr {
 
     /// Operation with two operands; a literal takes the type of the other operand.
     pub fn binary(op: BinaryOp, a: impl Into<Expr>, b: impl Into<Expr>) -> Expr {
-        let (a, b) = (a.into(), b.into());
-        let (a, b) = if a.as_int().is_some() || a.as_float().is_some() {
-            let ty = b.ty();
-            (a.literal_as(ty), b)
-        } else {
-            let ty = a.ty();
-            (a, b.literal_as(ty))
-        };
+        let (a, b) = same_type(a.into(), b.into());
         let ty = a.ty();
-        if ty.is_int() || ty == Type::Bool {
-            if let Some(e) = fold_int(op, &a, &b) {
-                return e;
-            }
+        if (ty.is_int() || ty == Type::Bool)
+            && let Some(e) = fold_int(op, &a, &b)
+        {
+            return e;
         }
         Expr::raw(ty, ExprKind::Binary(op, a, b))
     }
 
     /// Comparison; a literal takes the type of the other operand.
     pub fn compare(op: CompareOp, a: impl Into<Expr>, b: impl Into<Expr>) -> Expr {
-        let (a, b) = (a.into(), b.into());
-        let (a, b) = if a.as_int().is_some() || a.as_float().is_some() {
-            let ty = b.ty();
-            (a.literal_as(ty), b)
-        } else {
-            let ty = a.ty();
-            (a, b.literal_as(ty))
-        };
+        let (a, b) = same_type(a.into(), b.into());
         if let (Some(x), Some(y)) = (a.as_int(), b.as_int()) {
             return Expr::bool(compare_int(op, a.ty(), x, y));
         }
@@ -190,9 +176,8 @@ impl Expr {
 
     /// `if self then a else b`.
     pub fn select(&self, a: impl Into<Expr>, b: impl Into<Expr>) -> Expr {
-        let (a, b) = (a.into(), b.into());
-        let ty = if a.as_int().is_some() || a.as_float().is_some() { b.ty() } else { a.ty() };
-        let (a, b) = (a.literal_as(ty), b.literal_as(ty));
+        let (a, b) = same_type(a.into(), b.into());
+        let ty = a.ty();
         match self.as_int() {
             Some(0) => b,
             Some(_) => a,
@@ -229,6 +214,15 @@ impl Expr {
         let (b, c) = (b.into().literal_as(self.ty()), c.into().literal_as(self.ty()));
         Expr::raw(self.ty(), ExprKind::Fma(self.clone(), b, c))
     }
+}
+
+/// Operands of one type: a literal (`I64` or `F32` constant) takes the type of the other operand.
+fn same_type(a: Expr, b: Expr) -> (Expr, Expr) {
+    let literal =
+        |e: &Expr| matches!((e.kind(), e.ty()), (ExprKind::Int(_), Type::I64) | (ExprKind::Float(_), Type::F32));
+    let b = if literal(&b) { b.literal_as(a.ty()) } else { b };
+    let a = if literal(&a) { a.literal_as(b.ty()) } else { a };
+    (a, b)
 }
 
 /// Value of an integer or bool operation on constants of type `ty`.

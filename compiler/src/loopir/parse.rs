@@ -139,6 +139,12 @@ impl Parser {
         Err(ParseError { line, column, message: message.into() })
     }
 
+    /// An error at the token just taken.
+    fn fail_before<T>(&mut self, message: impl Into<String>) -> Parsed<T> {
+        self.next = self.next.saturating_sub(1);
+        self.fail(message)
+    }
+
     fn expected<T>(&self, what: &str) -> Parsed<T> {
         self.fail(format!("expected {what}, found {}", self.peek().describe()))
     }
@@ -206,7 +212,7 @@ impl Parser {
         let v = self.integer()?;
         match T::try_from(v) {
             Ok(v) => Ok(v),
-            Err(_) => self.fail(format!("{v} is out of range here")),
+            Err(_) => self.fail_before(format!("{v} is out of range here")),
         }
     }
 
@@ -228,7 +234,7 @@ impl Parser {
                 let count = ranks.len();
                 let index: usize = self.small()?;
                 if index != count {
-                    return self.fail(format!("expected {word} {count}"));
+                    return self.fail_before(format!("expected {word} {count}"));
                 }
                 self.word("rank")?;
                 let rank = self.small()?;
@@ -257,7 +263,7 @@ impl Parser {
 
     fn global(&mut self, name: &str, global: Global) -> Parsed<()> {
         if self.globals.insert(name.to_owned(), global).is_some() {
-            return self.fail(format!("%{name} is declared twice"));
+            return self.fail_before(format!("%{name} is declared twice"));
         }
         Ok(())
     }
@@ -299,7 +305,7 @@ impl Parser {
             "alias" => {
                 let of = self.sigil('%', "a buffer's name")?;
                 let Some(Global::Buffer(of)) = self.globals.get(&of).copied() else {
-                    return self.fail(format!("%{of} is not a buffer declared before"));
+                    return self.fail_before(format!("%{of} is not a buffer declared before"));
                 };
                 let offset = if self.accept("+") { self.expr()? } else { Expr::i64(0) };
                 BufferKind::Alias { of, offset }
@@ -491,13 +497,13 @@ impl Parser {
                 let name = self.sigil('@', "a kernel's name")?;
                 match self.program.kernels.iter().position(|k| k.name == name) {
                     Some(i) => Stmt::Launch(KernelId(i as u32)),
-                    None => return self.fail(format!("there is no kernel @{name}")),
+                    None => return self.fail_before(format!("there is no kernel @{name}")),
                 }
             }
             "set" => {
                 let name = self.sigil('%', "a symbol's name")?;
                 let Some(Global::Symbol(symbol)) = self.globals.get(&name).copied() else {
-                    return self.fail(format!("there is no symbol %{name}"));
+                    return self.fail_before(format!("there is no symbol %{name}"));
                 };
                 self.punct("=")?;
                 let value = self.expr()?;
@@ -509,7 +515,7 @@ impl Parser {
             "offset" => {
                 let name = self.sigil('%', "a buffer's name")?;
                 let Some(Global::Buffer(buffer)) = self.globals.get(&name).copied() else {
-                    return self.fail(format!("there is no buffer %{name}"));
+                    return self.fail_before(format!("there is no buffer %{name}"));
                 };
                 self.plan_result(PlanSlot::Offset(buffer))?
             }
@@ -673,7 +679,7 @@ impl Parser {
                 };
                 let wide = if negative { -(v as i128) } else { v as i128 };
                 let value = if ty == Type::U64 { v as i64 } else { wide as i64 };
-                if ty.wrap(value) as i128 != wide && !(ty == Type::U64 && !negative) {
+                if ty.wrap(value) as i128 != wide && (negative || ty != Type::U64) {
                     return back(self, format!("{wide} does not fit {ty}"));
                 }
                 Ok(Expr::raw(ty, ExprKind::Int(value)))

@@ -12,7 +12,7 @@ fn parse_errors_name_line_and_column() {
             "program {\n  buffer %b : f32[1] heap\n}",
             "2:22: expected input, output, weight, arena or alias, found `heap`",
         ),
-        ("program {\n  run {\n    launch @k\n  }\n}", "3:14: there is no kernel @k"),
+        ("program {\n  run {\n    launch @k\n  }\n}", "3:12: there is no kernel @k"),
         ("program {\n  run {\n    x = 1\n  }\n}", "3:5: `x` is neither a statement nor a variable in scope"),
         ("program {\n  run {\n    let x = y\n  }\n}", "3:13: there is no variable `y` in scope"),
         ("program {\n  run {\n    let x = 300u8\n  }\n}", "3:13: 300 does not fit u8"),
