@@ -97,14 +97,54 @@ kernels! {
 
     // -- element-wise, one operand: y[i] = f(x[i])
 
-    /// Square root.
+    /// e^x: infinity above 88.72, denormals below -87.3.
+    fn v_exp(n: I64, x: Ptr, y: Ptr) = tiers vector::v_exp;
+    /// ln x: -infinity at 0, NaN below.
+    fn v_log(n: I64, x: Ptr, y: Ptr) = tiers vector::v_log;
+    /// Square root, NaN below 0.
     fn v_sqrt(n: I64, x: Ptr, y: Ptr) = tiers vector::v_sqrt;
+    /// 1 / sqrt(x), both steps correctly rounded.
+    fn v_rsqrt(n: I64, x: Ptr, y: Ptr) = tiers vector::v_rsqrt;
+    /// 1 / x.
+    fn v_recip(n: I64, x: Ptr, y: Ptr) = tiers vector::v_recip;
+    /// Error function.
+    fn v_erf(n: I64, x: Ptr, y: Ptr) = tiers vector::v_erf;
+    /// Hyperbolic tangent.
+    fn v_tanh(n: I64, x: Ptr, y: Ptr) = tiers vector::v_tanh;
+    /// 1 / (1 + e^-x).
+    fn v_sigmoid(n: I64, x: Ptr, y: Ptr) = tiers vector::v_sigmoid;
+    /// max(x, 0).
+    fn v_relu(n: I64, x: Ptr, y: Ptr) = tiers vector::v_relu;
+    /// x/2 (1 + erf(x / sqrt 2)).
+    fn v_gelu_erf(n: I64, x: Ptr, y: Ptr) = tiers vector::v_gelu_erf;
+    /// x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))).
+    fn v_gelu_tanh(n: I64, x: Ptr, y: Ptr) = tiers vector::v_gelu_tanh;
+    /// x / (1 + e^-x).
+    fn v_silu(n: I64, x: Ptr, y: Ptr) = tiers vector::v_silu;
     /// -x.
     fn v_neg(n: I64, x: Ptr, y: Ptr) = tiers vector::v_neg;
     /// |x|.
     fn v_abs(n: I64, x: Ptr, y: Ptr) = tiers vector::v_abs;
-    /// max(x, 0).
-    fn v_relu(n: I64, x: Ptr, y: Ptr) = tiers vector::v_relu;
+    /// Largest integer not above x.
+    fn v_floor(n: I64, x: Ptr, y: Ptr) = tiers vector::v_floor;
+    /// Smallest integer not below x.
+    fn v_ceil(n: I64, x: Ptr, y: Ptr) = tiers vector::v_ceil;
+    /// Nearest integer, halves to even.
+    fn v_round(n: I64, x: Ptr, y: Ptr) = tiers vector::v_round;
+    /// Sine of an angle in radians.
+    fn v_sin(n: I64, x: Ptr, y: Ptr) = tiers vector::v_sin;
+    /// Cosine of an angle in radians.
+    fn v_cos(n: I64, x: Ptr, y: Ptr) = tiers vector::v_cos;
+    /// ln(1 + e^x).
+    fn v_softplus(n: I64, x: Ptr, y: Ptr) = tiers vector::v_softplus;
+    /// x clip(x/6 + 1/2, 0, 1).
+    fn v_hardswish(n: I64, x: Ptr, y: Ptr) = tiers vector::v_hardswish;
+    /// x tanh(softplus(x)).
+    fn v_mish(n: I64, x: Ptr, y: Ptr) = tiers vector::v_mish;
+    /// -1, 0 or 1.
+    fn v_sign(n: I64, x: Ptr, y: Ptr) = tiers vector::v_sign;
+    /// x x.
+    fn v_square(n: I64, x: Ptr, y: Ptr) = tiers vector::v_square;
 
     // -- movement
 

@@ -13,6 +13,8 @@ pub(crate) mod simd;
 #[cfg(target_arch = "x86_64")]
 mod simd_x86;
 
+pub mod act;
+pub(crate) mod math;
 pub(crate) mod movement;
 pub(crate) mod scalar;
 pub(crate) mod vector;

@@ -227,8 +227,7 @@ impl Simd for F32x1 {
         if self.0.abs() < 8_388_608.0 {
             F32x1(((self.0.abs() + 8_388_608.0) - 8_388_608.0).copysign(self.0))
         } else {
-            F32x1(self.0 + 0.0 * self.0) // quiets a NaN, keeps the rest (an infinity would become NaN)
-                .select(self.0.is_nan(), self)
+            self
         }
     }
     #[inline(always)]
