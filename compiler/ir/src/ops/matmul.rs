@@ -3,7 +3,7 @@
 //! ONNX: MatMul, Gemm, FusedMatMul. `a` is [.., M, K], `b` [.., K, N], leading axes broadcast; `bias` is [N];
 //! `residual` has the result's shape. Result = act(a * b + bias + residual).
 
-use super::index;
+use super::{check, index};
 use crate::activation::{ACTIVATIONS, Activation};
 use crate::attr::{Attr, AttrKind};
 use crate::op::{OpDef, OpError, PLAIN, attr_or, one, operand, optional};
@@ -20,31 +20,24 @@ pub(super) const MATMUL: OpDef = OpDef {
     ],
     traits: PLAIN,
     infer: |cx| {
-        let dtype = cx.same_dtype(0, 1)?;
+        let dtype = check::number(cx, 0)?;
+        cx.same_dtype(0, 1)?;
+        if dtype.is_int() && cx.word("act") != "none" {
+            return Err(OpError::invalid(format!("act {} needs floats, a is {}", cx.word("act"), cx.operand(0))));
+        }
         let (a, b) = (cx.operand(0), cx.operand(1));
         if a.rank() < 2 || b.rank() < 2 {
-            return Err(OpError::invalid("both operands need at least two axes"));
+            return Err(OpError::invalid(format!("a is {a} and b is {b}, both need at least two axes")));
         }
         let (a_batch, a_matrix) = a.shape.split_at(a.rank() - 2);
         let (b_batch, b_matrix) = b.shape.split_at(b.rank() - 2);
         cx.same_dim(&a_matrix[1], &b_matrix[0], "inner dimensions")?;
         let mut shape = cx.broadcast(a_batch, b_batch)?;
         shape.extend([a_matrix[0].clone(), b_matrix[1].clone()]);
-        if let Some(bias) = cx.optional(2) {
-            if bias.rank() != 1 || bias.dtype != dtype {
-                return Err(OpError::invalid(format!("bias is {bias}, it must be {dtype}[{}]", b_matrix[1])));
-            }
-            cx.same_dim(&bias.shape[0], &b_matrix[1], "bias and columns")?;
-        }
-        if let Some(residual) = cx.optional(3) {
-            if residual.rank() != shape.len() || residual.dtype != dtype {
-                return Err(OpError::invalid(format!("residual is {residual}, it must be like the result")));
-            }
-            for (have, want) in residual.shape.iter().zip(&shape) {
-                cx.same_dim(have, want, "residual and result")?;
-            }
-        }
-        Ok(one(TensorType { dtype, shape }))
+        check::type_is(cx, 2, &TensorType::new(dtype, [b_matrix[1].clone()]))?;
+        let result = TensorType { dtype, shape };
+        check::type_is(cx, 3, &result)?;
+        Ok(one(result))
     },
     eval: |cx| {
         let (a, b) = (cx.operand(0), cx.operand(1));
@@ -54,32 +47,62 @@ pub(super) const MATMUL: OpDef = OpDef {
         let batch = &shape[..rank - 2];
         let a_batches = index::broadcast_positions(&a.shape()[..a.shape().len() - 2], batch);
         let b_batches = index::broadcast_positions(&b.shape()[..b.shape().len() - 2], batch);
-        let (av, bv) = (a.to_f64(), b.to_f64());
+        let starts: Vec<(usize, usize)> = match shape.contains(&0) {
+            true => Vec::new(),
+            false => a_batches.into_iter().zip(b_batches).map(|(a, b)| (a * m * k, b * k * n)).collect(),
+        };
+        let mut at = 0;
+        if a.dtype().is_int() {
+            let (av, bv, mut values) = (a.to_i64(), b.to_i64(), Vec::new());
+            for_each_dot(
+                &starts,
+                m,
+                n,
+                |a_at, b_at, column| {
+                    let product = |i: usize| av[a_at + i].wrapping_mul(bv[b_at + i * n]);
+                    let dot = (0..k).map(product).fold(0, i64::wrapping_add);
+                    let bias = cx.optional(2).map_or(0, |bias| bias.i64_at(column));
+                    let residual = cx.optional(3).map_or(0, |residual| residual.i64_at(at));
+                    values.push(dot.wrapping_add(bias).wrapping_add(residual));
+                    at += 1;
+                },
+                k,
+            );
+            return Ok(vec![Tensor::from_i64(a.dtype(), &shape, &values)]);
+        }
+        let (av, bv, mut values) = (a.to_f64(), b.to_f64(), Vec::new());
         let activation = Activation::of(cx.word("act"), cx.float("p0"), cx.float("p1"));
-        let is_int = cx.result_dtype(0).is_int();
-        let mut values = Vec::with_capacity(shape.iter().product());
-        for (a_at, b_at) in a_batches.into_iter().zip(b_batches) {
-            for row in 0..m {
-                for column in 0..n {
-                    let mut sum = 0.0;
-                    for inner in 0..k {
-                        sum += av[a_at * m * k + row * k + inner] * bv[b_at * k * n + inner * n + column];
-                    }
-                    if let Some(bias) = cx.optional(2) {
-                        sum += bias.f64_at(column);
-                    }
-                    if let Some(residual) = cx.optional(3) {
-                        sum += residual.f64_at(values.len());
-                    }
-                    values.push(activation.apply(sum));
+        for_each_dot(
+            &starts,
+            m,
+            n,
+            |a_at, b_at, column| {
+                let mut sum: f64 = (0..k).map(|i| av[a_at + i] * bv[b_at + i * n]).sum();
+                if let Some(bias) = cx.optional(2) {
+                    sum += bias.f64_at(column);
                 }
+                if let Some(residual) = cx.optional(3) {
+                    sum += residual.f64_at(at);
+                }
+                values.push(activation.apply(sum));
+                at += 1;
+            },
+            k,
+        );
+        Ok(vec![Tensor::from_f64(a.dtype(), &shape, &values)])
+    },
+    doc: "act(a * b + bias + residual) over the last two axes, leading axes broadcast; integers wrap. ONNX: MatMul, \
+          Gemm, FusedMatMul.",
+};
+
+/// Calls `visit` for every element of the products of the matrices at `starts` in row-major order, with the positions
+/// of the first elements of its row of a and its column of b, and the column.
+fn for_each_dot(starts: &[(usize, usize)], m: usize, n: usize, mut visit: impl FnMut(usize, usize, usize), k: usize) {
+    for (a_at, b_at) in starts {
+        for row in 0..m {
+            for column in 0..n {
+                visit(a_at + row * k, b_at + column, column);
             }
         }
-        if is_int {
-            let ints: Vec<i64> = values.iter().map(|&value| value as i64).collect();
-            return Ok(vec![Tensor::from_i64(cx.result_dtype(0), &shape, &ints)]);
-        }
-        Ok(vec![Tensor::from_f64(cx.result_dtype(0), &shape, &values)])
-    },
-    doc: "act(a * b + bias + residual) over the last two axes, leading axes broadcast. ONNX: MatMul, Gemm, FusedMatMul.",
-};
+    }
+}

@@ -8,6 +8,8 @@ mod broadcast;
 mod cast;
 mod concat;
 mod constant;
+mod conv;
+mod conv_transpose;
 mod cumsum;
 mod dyn_slice;
 mod gather;
@@ -15,8 +17,10 @@ mod iota;
 mod matmul;
 mod norm;
 mod pad;
+mod pool;
 mod reduce;
 mod reshape;
+pub(crate) mod resize;
 mod scatter;
 mod slice;
 mod softmax;
@@ -25,6 +29,7 @@ mod transpose;
 mod unary;
 mod unary_attr;
 mod where_;
+mod window;
 
 mod check;
 pub(crate) mod index;
@@ -143,6 +148,12 @@ op_table! {
     // contractions
     MatMul = matmul::MATMUL,
     Attention = attention::ATTENTION,
+    // windows, channels last
+    Conv = conv::CONV,
+    ConvTranspose = conv_transpose::CONV_TRANSPOSE,
+    MaxPool = pool::MAX_POOL,
+    AvgPool = pool::AVG_POOL,
+    Resize = resize::RESIZE,
 }
 
 impl OpCode {

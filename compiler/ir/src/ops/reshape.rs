@@ -1,6 +1,7 @@
 //! `reshape(x) {shape}`: the same elements in the same row-major order under another shape.
 //! ONNX: Reshape, Flatten, Squeeze, Unsqueeze.
 
+use super::check;
 use crate::attr::AttrKind;
 use crate::op::{MOVEMENT, OpDef, OpError, attr, one, operand};
 
@@ -10,6 +11,7 @@ pub(super) const RESHAPE: OpDef = OpDef {
     attrs: &[attr("shape", AttrKind::Dims)],
     traits: MOVEMENT,
     infer: |cx| {
+        check::sizes(cx, "shape", cx.dims("shape").len())?;
         let ty = cx.operand(0).with_shape(cx.dims("shape").iter().cloned());
         cx.same_dim(&cx.operand(0).elements(), &ty.elements(), "element counts of operand and result")?;
         Ok(one(ty))
