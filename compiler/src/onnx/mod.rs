@@ -9,15 +9,18 @@
 pub mod attribute;
 pub mod decode;
 pub mod dtype;
+pub mod encode;
 pub mod error;
 pub mod external;
 pub mod functions;
 pub mod mapped;
 pub mod model;
+pub mod npy;
 pub mod prescan;
 pub mod proto;
 mod proto_tensor;
 pub mod tensor;
+pub mod tensor_pb;
 mod topo;
 pub mod validate;
 

@@ -120,8 +120,13 @@ enum Payload<'a> {
 }
 
 impl<'a> Layout<'a> {
-    /// Checks everything about a tensor except the values: element type, shape, that there is one payload, in the
-    /// field where it belongs, and its length where that takes no reading.
+    /// Whether elements are needed and not there: somebody took the weights out of the model.
+    pub fn lacks_data(&self) -> bool {
+        self.need != 0 && matches!(self.payload, Payload::Nothing)
+    }
+
+    /// Checks everything about a tensor except the values: element type, shape, that there is not more than one
+    /// payload, in the field where it belongs, and its length where that takes no reading.
     pub fn of(tensor: &'a TensorProto) -> Result<Layout<'a>, Fault> {
         let code = tensor.data_type;
         if code == dtype::UNDEFINED {
@@ -152,9 +157,6 @@ impl<'a> Layout<'a> {
             Payload::Raw(raw) if raw.len() as u64 != need => {
                 let has = raw.len();
                 return Err(format!("{has} bytes of raw data, {name} of shape {shape:?} needs {need}").into());
-            }
-            Payload::Nothing if need != 0 => {
-                return Err(format!("no data, {name} of shape {shape:?} needs {need} bytes").into());
             }
             Payload::Typed(field, _) if field != typed_field(code) => {
                 return Err(format!("{name} values are in {field}, they belong in {}", typed_field(code)).into());
@@ -199,6 +201,9 @@ fn read_payload(tensor: &TensorProto, layout: &Layout, files: &ExternalFiles) ->
     let code = tensor.data_type;
     let mut strings = Vec::new();
     let bytes = match layout.payload {
+        Payload::Nothing if layout.need != 0 => {
+            return Err(format!("no data, the shape {:?} needs {} bytes", tensor.dims, layout.need).into());
+        }
         Payload::Nothing => Bytes::new(),
         Payload::Strings(list) => {
             strings = list.to_vec();

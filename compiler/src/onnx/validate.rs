@@ -52,6 +52,7 @@ pub fn validate(model: &mut ModelProto) -> Result<Vec<Problem>, Vec<Problem>> {
         imports: domains(&model.opset_import),
         old: model.ir_version < 3,
         problems: &mut problems,
+        without_data: 0,
         missing_domains: IndexSet::new(),
     };
     match &model.graph {
@@ -60,6 +61,11 @@ pub fn validate(model: &mut ModelProto) -> Result<Vec<Problem>, Vec<Problem>> {
     }
     for function in &model.functions {
         check.function(function);
+    }
+    let without_data = check.without_data;
+    if without_data > 0 {
+        let message = format!("{without_data} tensors have no data; were the weights taken out of the file?");
+        warnings.push(|| Problem::warning("model", message));
     }
     if problems.is_empty() { Ok(warnings.into_vec()) } else { Err(problems.into_vec()) }
 }
@@ -133,6 +139,8 @@ struct Check<'a, 'c> {
     /// Files of IR version 1 and 2 import the standard operators without saying so.
     old: bool,
     problems: &'c mut Problems,
+    /// Initializers without data: an error only for who reads them, so that a model can be looked at without weights.
+    without_data: usize,
     /// Domains already reported, so that a missing import is said once and not for every node.
     missing_domains: IndexSet<&'a str>,
 }
@@ -321,10 +329,11 @@ impl<'a> Check<'a, '_> {
     }
 
     fn tensor(&mut self, tensor: &TensorProto, place: impl Fn() -> String) {
-        if let Err(fault) = tensor::Layout::of(tensor)
-            && fault.is_invalid()
-        {
-            self.problems.push(|| fault.at(place()));
+        match tensor::Layout::of(tensor) {
+            Ok(layout) => self.without_data += usize::from(layout.lacks_data()),
+            Err(fault) if fault.is_invalid() => self.problems.push(|| fault.at(place())),
+            // Not known here: an error for who reads it.
+            Err(_) => {}
         }
     }
 
