@@ -95,6 +95,18 @@ kernels! {
 
     // -- GEMM, convolution, pooling, attention
 
+    /// C[m, n] = act(A[m, k] * B[k, n] + bias[n] + res[m, n]); bias and res may be null. Element (kk, j) of B is
+    /// b[(j / 16) * b_panel + kk * b_row + j % 16]: packed by `pack_b_f32`, b_row = 16 and b_panel = 16 * k; row-major with
+    /// row stride ldb, b_row = ldb and b_panel = 16 (nothing beyond column n is read). act and its parameters as in `v_act`.
+    /// Every sum runs over k in ascending order, fused: no bit depends on how the caller cuts rows or columns (at 16).
+    fn gemm_f32(
+        m: I64, n: I64, k: I64, a: Ptr, lda: I64, b: Ptr, b_row: I64, b_panel: I64, c: Ptr, ldc: I64,
+        bias: Ptr, res: Ptr, ldres: I64, act: I64, p0: F32, p1: F32,
+    ) = tiers gemm::gemm_f32;
+    /// Packs B for `gemm_f32`: element (kk, j) = b[kk * rs + j * cs] goes to out[(j / 16) * 16 * k + kk * 16 + j % 16]; the
+    /// last panel is filled up with zeros.
+    fn pack_b_f32(k: I64, n: I64, b: Ptr, rs: I64, cs: I64, out: Ptr) = tiers gemm::pack_b_f32;
+
     // -- element-wise, one operand: y[i] = f(x[i])
 
     /// e^x: infinity above 88.72, denormals below -87.3.

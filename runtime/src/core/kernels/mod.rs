@@ -14,7 +14,12 @@ pub(crate) mod simd;
 mod simd_x86;
 
 pub mod act;
+pub(crate) mod epilogue;
+pub(crate) mod gemm;
+pub(crate) mod gemm_tile;
 pub(crate) mod math;
 pub(crate) mod movement;
+pub(crate) mod outline;
+pub(crate) mod pack;
 pub(crate) mod scalar;
 pub(crate) mod vector;

@@ -1,0 +1,191 @@
+//! Speed of the heavy kernels on one core, against the peak this machine reaches in a loop of independent fused
+//! multiply-adds: `cargo bench -p lathe-runtime [--bench kernels] [-- FILTER]`. Prints minimum and median over short
+//! windows; on a shared machine the minimum is the figure to compare.
+#![allow(clippy::print_stdout, reason = "a benchmark reports on standard output")]
+
+use lathe_runtime::core::table::{Kernels, table_of};
+use lathe_runtime::core::tier::Tier;
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+const WINDOWS: usize = 61;
+const WINDOW: Duration = Duration::from_micros(1500);
+
+/// Microseconds of one call of `f`, timed over about `window`.
+fn once(window: Duration, calls: &mut usize, f: &mut dyn FnMut()) -> f64 {
+    let begin = Instant::now();
+    for _ in 0..*calls {
+        f();
+    }
+    let micros = begin.elapsed().as_secs_f64() * 1e6 / *calls as f64;
+    *calls = (window.as_secs_f64() * 1e6 / micros.max(1e-3)).ceil() as usize;
+    micros
+}
+
+/// The FMA units' speed: a GEMM tile that stays in L1, less what the call costs.
+struct Probe {
+    kernels: &'static Kernels,
+    a: Vec<f32>,
+    b: Vec<f32>,
+    c: Vec<f32>,
+    overhead: f64,
+}
+
+impl Probe {
+    const SIZES: (usize, usize, usize) = (6, 64, 512);
+
+    fn new(kernels: &'static Kernels) -> Probe {
+        let (m, n, k) = Probe::SIZES;
+        let (a, b, mut c) = (floats(m * k), floats(n * k), vec![0.0; m * n]);
+        let mut calls = 1000;
+        let mut empty = || gemm(kernels, m, n, 0, &a, &b, &mut c, 0);
+        let overhead = (0..9).map(|_| once(WINDOW / 8, &mut calls, &mut empty)).fold(f64::MAX, f64::min);
+        Probe { kernels, a, b, c, overhead }
+    }
+
+    /// GFLOP/s now.
+    fn measure(&mut self) -> f64 {
+        let (m, n, k) = Probe::SIZES;
+        let Probe { kernels, a, b, c, overhead } = self;
+        let mut calls = 60;
+        let micros = once(WINDOW, &mut calls, &mut || gemm(kernels, m, n, k, a, b, c, 0));
+        2e-3 * (m * n * k) as f64 / (micros - *overhead)
+    }
+}
+
+fn floats(n: usize) -> Vec<f32> {
+    let mut state = 1u32;
+    (0..n)
+        .map(|_| {
+            state = state.wrapping_mul(1664525).wrapping_add(1013904223);
+            state as i32 as f32 / 2147483648.0
+        })
+        .collect()
+}
+
+/// Address of a slice, as kernels take it.
+fn at(x: &[f32]) -> *mut u8 {
+    x.as_ptr().cast_mut().cast()
+}
+
+/// One call of `gemm_f32` on packed B.
+#[allow(clippy::too_many_arguments)]
+fn gemm(kernels: &Kernels, m: usize, n: usize, k: usize, a: &[f32], b: &[f32], c: &mut [f32], act: i64) {
+    assert!(a.len() >= m * k && b.len() >= n.next_multiple_of(16) * k && c.len() >= m * n);
+    let null = std::ptr::null_mut();
+    let [m, n, k] = [m, n, k].map(|x| x as i64);
+    // SAFETY: sizes checked above.
+    unsafe { (kernels.gemm_f32)(m, n, k, at(a), k, at(b), 16, 16 * k, at(c), n, null, null, 0, act, 0.0, 0.0) }
+    black_box(c);
+}
+
+struct Report {
+    filter: Vec<String>,
+    probe: Probe,
+    /// Best GFLOP/s seen of the probe.
+    peak: f64,
+}
+
+impl Report {
+    /// Times `f` and prints it, with the share of the peak for `flops`, or GB/s for `bytes`.
+    fn line(&mut self, name: &str, flops: f64, bytes: f64, mut f: impl FnMut()) {
+        if !self.filter.is_empty() && !self.filter.iter().any(|part| name.contains(part.as_str())) {
+            return;
+        }
+        let mut calls = 1;
+        once(WINDOW, &mut calls, &mut f);
+        let mut times: Vec<f64> = (0..WINDOWS).map(|_| once(WINDOW, &mut calls, &mut f)).collect();
+        times.sort_by(f64::total_cmp);
+        let (min, median) = (times[0], times[WINDOWS / 2]);
+        let speed = if flops > 0.0 {
+            self.peak = self.peak.max(self.probe.measure());
+            format!("{:6.1} GFLOP/s {:6.1} % of peak", flops / min * 1e-3, 100e-3 * flops / min / self.peak)
+        } else {
+            format!("{:6.1} GB/s", bytes / min * 1e-3)
+        };
+        println!("  {name:36} {min:10.2} us, median {median:10.2}  {speed}");
+    }
+}
+
+fn gemms(kernels: &Kernels, report: &mut Report) {
+    for (m, n, k) in [
+        (128usize, 768usize, 768usize),
+        (128, 3072, 768),
+        (128, 768, 3072),
+        (197, 384, 384),
+        (197, 768, 768),
+        (197, 3072, 768),
+        (197, 768, 3072),
+        (512, 768, 768),
+        (49, 2048, 512),
+        (49, 512, 2048),
+        (196, 1024, 256),
+        (196, 256, 1024),
+        (784, 512, 128),
+        (784, 128, 512),
+        (3136, 64, 64),
+        (3136, 256, 64),
+        (3136, 64, 256),
+        (12544, 16, 32),
+        (3136, 24, 96),
+        (196, 384, 64),
+        (2, 768, 768),
+        (4, 768, 768),
+        (8, 768, 768),
+        (16, 768, 768),
+        (128, 50, 768),
+    ] {
+        let (a, b, mut c) = (floats(m * k), floats(n.next_multiple_of(16) * k), vec![0.0; m * n]);
+        let flops = 2.0 * (m * n * k) as f64;
+        report.line(&format!("gemm {m}x{n}x{k}"), flops, 0.0, || gemm(kernels, m, n, k, &a, &b, &mut c, 0));
+    }
+    for (n, k) in [(768usize, 768usize), (3072, 768), (768, 3072), (1000, 2048), (16, 768)] {
+        let (a, b, mut c) = (floats(k), floats(n.next_multiple_of(16) * k), vec![0.0; n]);
+        report
+            .line(&format!("gemm 1x{n}x{k}"), 0.0, 4.0 * (n * k) as f64, || gemm(kernels, 1, n, k, &a, &b, &mut c, 0));
+    }
+    for (m, n, k) in [(128, 768, 768), (128, 130, 768), (128, 1000, 256)] {
+        let (a, b, c) = (floats(m * k), floats(n * k), vec![0.0; m * n]);
+        let flops = 2.0 * (m * n * k) as f64;
+        let null = std::ptr::null_mut();
+        let [mi, ni, ki] = [m, n, k].map(|x| x as i64);
+        report.line(&format!("gemm {m}x{n}x{k} row-major B"), flops, 0.0, || {
+            // SAFETY: sizes as allocated.
+            unsafe {
+                (kernels.gemm_f32)(mi, ni, ki, at(&a), ki, at(&b), ni, 16, at(&c), ni, null, null, 0, 0, 0.0, 0.0)
+            }
+        });
+    }
+    for act in [1, 2, 4] {
+        let (m, n, k) = (128, 3072, 768);
+        let (a, b, mut c) = (floats(m * k), floats(n * k), vec![0.0; m * n]);
+        let flops = 2.0 * (m * n * k) as f64;
+        report.line(&format!("gemm {m}x{n}x{k} act {act}"), flops, 0.0, || gemm(kernels, m, n, k, &a, &b, &mut c, act));
+    }
+    for (k, n) in [(768, 768)] {
+        let (b, out) = (floats(k * n), vec![0.0; k * n]);
+        for (name, rs, cs) in [("rows", n, 1), ("transposed", 1, k)] {
+            report.line(&format!("pack_b {k}x{n} {name}"), 0.0, 8.0 * (n * k) as f64, || {
+                // SAFETY: sizes as allocated.
+                unsafe { (kernels.pack_b_f32)(k as i64, n as i64, at(&b), rs as i64, cs as i64, at(&out)) }
+            });
+        }
+    }
+}
+
+fn main() {
+    let mut filter: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with("--")).collect();
+    let wanted: Vec<Tier> = filter.iter().filter_map(|part| Tier::from_name(part)).collect();
+    filter.retain(|part| Tier::from_name(part).is_none());
+    for tier in Tier::ALL.into_iter().rev().filter(|&tier| tier <= Tier::detect() && tier != Tier::Scalar) {
+        if !wanted.is_empty() && !wanted.contains(&tier) {
+            continue;
+        }
+        let kernels = table_of(tier);
+        let mut probe = Probe::new(kernels);
+        let peak = (0..WINDOWS).map(|_| probe.measure()).fold(0.0, f64::max);
+        println!("{}: peak {peak:.1} GFLOP/s", tier.name());
+        let mut report = Report { filter: filter.clone(), probe, peak };
+        gemms(kernels, &mut report);
+    }
+}

@@ -1,0 +1,222 @@
+//! `gemm_f32`: C = act(A * B + bias + res) over register tiles, and the packing of B.
+//!
+//! Column groups outside, row tiles inside, all of k in registers; A is read in place. The group's part of B stays in L2
+//! while the row tiles pass over it, and the next group's part is fetched meanwhile. Few rows take wide groups (enough
+//! independent sums, long reads); that is the whole GEMV path.
+
+use super::epilogue::Epilogue;
+use super::gemm_tile::{Tile, TileArgs, layout};
+use super::outline::{PANEL, Tier};
+use super::simd::{F32x1, Simd};
+#[cfg(target_arch = "x86_64")]
+use super::simd::{F32x8, F32x16};
+
+type TileFn = unsafe fn(&mut TileArgs);
+
+/// The register tiles of a tier.
+pub(crate) trait Tiles: Tier {
+    /// How many panels wide the next group of columns is, and the most rows of its tiles. `row_bytes` is the distance of
+    /// two rows of A.
+    fn choose(rows: usize, panels_left: usize, row_bytes: usize) -> (usize, usize);
+
+    /// The tile of that many rows and panels.
+    fn tile<const LAYOUT: u8>(rows: usize, panels: usize) -> TileFn;
+}
+
+/// A function from (rows, panels) to the tile, for the listed sizes.
+macro_rules! tile_table {
+    ($(($panels:literal: $($rows:literal)+))+) => {
+        #[inline(always)]
+        fn tile<const LAYOUT: u8>(rows: usize, panels: usize) -> TileFn {
+            match (panels, rows) {
+                $($(($panels, $rows) => Self::run::<Tile<$rows, { $panels * PANEL / Self::LANES }, LAYOUT>>,)+)+
+                _ => Self::run::<Tile<1, { PANEL / Self::LANES }, LAYOUT>>,
+            }
+        }
+    };
+}
+
+impl Tiles for F32x1 {
+    #[inline(always)]
+    fn choose(_rows: usize, _panels_left: usize, _row_bytes: usize) -> (usize, usize) {
+        (1, 2)
+    }
+    tile_table! { (1: 1 2) }
+}
+
+#[cfg(target_arch = "x86_64")]
+impl Tiles for F32x8 {
+    #[inline(always)]
+    fn choose(rows: usize, panels_left: usize, _row_bytes: usize) -> (usize, usize) {
+        match rows {
+            1 if panels_left >= 4 => (4, 1),
+            1..=3 if panels_left >= 2 => (2, 3),
+            _ => (1, 6),
+        }
+    }
+    tile_table! { (1: 1 2 3 4 5 6) (2: 1 2 3) (4: 1) }
+}
+
+#[cfg(target_arch = "x86_64")]
+impl Tiles for F32x16 {
+    #[inline(always)]
+    fn choose(rows: usize, panels_left: usize, row_bytes: usize) -> (usize, usize) {
+        // rows a multiple of 4 KiB apart compete for the eight ways of one L1 set: few of them, and wider groups
+        let rows_collide = rows > 6 && row_bytes.is_multiple_of(4096);
+        let panels = match rows {
+            1..=2 if panels_left >= 8 => 8,
+            10..=14 if panels_left >= 2 && !rows_collide => 2,
+            _ if panels_left >= 4 && (rows <= 6 || rows_collide) => 4,
+            _ if panels_left == 4 => 2,
+            _ => panels_left.min(3),
+        };
+        (
+            panels,
+            if panels == 8 {
+                2
+            } else if panels == 4 || rows_collide {
+                6
+            } else if panels == 3 {
+                9
+            } else {
+                14
+            },
+        )
+    }
+    tile_table! {
+        (1: 1 2 3 4 5 6 7 8 9 10 11 12 13 14)
+        (2: 1 2 3 4 5 6 7 8 9 10 11 12 13 14)
+        (3: 1 2 3 4 5 6 7 8 9)
+        (4: 1 2 3 4 5 6)
+        (8: 1 2)
+    }
+}
+
+/// # Safety
+/// The CPU has the tier; `m` rows of `k` floats are readable at `a`, `k` rows of `n` columns at `b` (rounded up to whole
+/// panels if packed), and `m` rows of `n` floats writable at `c`; the epilogue's pointers are null or as large as C asks.
+#[inline(always)]
+#[allow(clippy::too_many_arguments, reason = "the arguments of a BLAS call")]
+pub(crate) unsafe fn gemm<V: Tiles>(
+    m: i64,
+    n: i64,
+    k: i64,
+    a: *mut u8,
+    lda: i64,
+    b: *mut u8,
+    b_row: i64,
+    b_panel: i64,
+    c: *mut u8,
+    ldc: i64,
+    bias: *mut u8,
+    res: *mut u8,
+    ldres: i64,
+    act: i64,
+    p0: f32,
+    p1: f32,
+) {
+    if m <= 0 || n <= 0 {
+        return;
+    }
+    let (m, n, k) = (m as usize, n as usize, k.max(0) as usize);
+    let (lda, ldc, b_row, b_panel) = (lda as usize, ldc as usize, b_row as usize, b_panel as usize);
+    let (a, b, c) = (a.cast::<f32>().cast_const(), b.cast::<f32>().cast_const(), c.cast::<f32>());
+    let epilogue = Epilogue { bias: bias.cast(), res: res.cast(), ldres: ldres as usize, act, p0, p1 };
+    // with one row of B the strides do not tell whether its padding may be read
+    let packed = b_row == PANEL && b_panel == k.wrapping_mul(PANEL) && k > 1;
+    let panels = if packed { n.div_ceil(PANEL) } else { n / PANEL };
+
+    let mut panel = 0;
+    while panel < panels {
+        let (width, max_rows) = V::choose(m, panels - panel, lda.wrapping_mul(4));
+        let column = panel * PANEL;
+        let mut args = TileArgs {
+            a,
+            lda,
+            b: b.wrapping_add(panel * b_panel),
+            b_row,
+            b_panel,
+            k,
+            c: c.wrapping_add(column),
+            ldc,
+            tiles: 0,
+            columns: (n - column).min(width * PANEL),
+            epilogue: epilogue.at(0, column),
+            next: b.wrapping_add((panel + width) * b_panel),
+            next_lines: if packed { k * width.min(panels - panel - width) } else { 0 },
+        };
+        let tile = if packed { V::tile::<{ layout::PACKED }> } else { V::tile::<{ layout::STRIDED }> };
+        // SAFETY: the group's columns exist (the packed ones at least as padding); `rows` covers all of `m` exactly.
+        unsafe { rows(&mut args, m, max_rows, |count| tile(count, width)) }
+        panel += width;
+    }
+    let column = panels * PANEL;
+    if column < n {
+        let (_, max_rows) = V::choose(m, 1, lda.wrapping_mul(4));
+        let mut args = TileArgs {
+            a,
+            lda,
+            b: b.wrapping_add(panels * b_panel),
+            b_row,
+            b_panel,
+            k,
+            c: c.wrapping_add(column),
+            ldc,
+            tiles: 0,
+            columns: n - column,
+            epilogue: epilogue.at(0, column),
+            next: b,
+            next_lines: 0,
+        };
+        // SAFETY: the masked tile touches no column beyond `n`; `rows` covers all of `m` exactly.
+        unsafe { rows(&mut args, m, max_rows, |count| V::tile::<{ layout::MASKED }>(count, 1)) }
+    }
+}
+
+/// Covers `m` rows by tiles of at most `max_rows` rows that differ by one at most.
+///
+/// # Safety
+/// What the tiles ask, for `m` rows.
+#[inline(always)]
+unsafe fn rows(args: &mut TileArgs, m: usize, max_rows: usize, tile: impl Fn(usize) -> TileFn) {
+    let tiles = m.div_ceil(max_rows);
+    let (base, larger) = (m / tiles, m % tiles);
+    for (count, rows) in [(larger, base + 1), (tiles - larger, base)] {
+        if count > 0 {
+            args.tiles = count;
+            // SAFETY: by contract; count * rows rows from the current one on are among the `m`.
+            unsafe { tile(rows)(args) };
+            args.a = args.a.wrapping_add(count * rows * args.lda);
+            args.c = args.c.wrapping_add(count * rows * args.ldc);
+            args.epilogue = args.epilogue.at(count * rows, 0);
+        }
+    }
+}
+
+/// Packs B into panels: element (kk, j) goes to `out[(j / 16) * k * 16 + kk * 16 + j % 16]`, the last panel filled up with
+/// zeros.
+///
+/// # Safety
+/// `k` rows (stride `rs`) of `n` columns (stride `cs`) are readable at `b`; `ceil(n / 16) * k * 16` floats are writable
+/// at `out`.
+#[inline(always)]
+unsafe fn pack<V: Tier>(k: i64, n: i64, b: *mut u8, rs: i64, cs: i64, out: *mut u8) {
+    let (k, n) = (k.max(0) as usize, n.max(0) as usize);
+    let (b, out) = (b.cast::<f32>(), out.cast::<f32>());
+    for panel in 0..n.div_ceil(PANEL) {
+        let columns = PANEL.min(n - panel * PANEL);
+        // SAFETY: the panel's columns and its part of `out` exist.
+        unsafe {
+            let from = b.offset((panel * PANEL) as isize * cs as isize);
+            super::pack::pack_panel::<V>(k, columns, from, rs as isize, cs as isize, out.add(panel * k * PANEL));
+        }
+    }
+}
+
+tiers! {
+    fn gemm_f32(
+        m: i64, n: i64, k: i64, a: *mut u8, lda: i64, b: *mut u8, b_row: i64, b_panel: i64, c: *mut u8, ldc: i64,
+        bias: *mut u8, res: *mut u8, ldres: i64, act: i64, p0: f32, p1: f32,
+    ) = gemm;
+    fn pack_b_f32(k: i64, n: i64, b: *mut u8, rs: i64, cs: i64, out: *mut u8) = pack;
+}
