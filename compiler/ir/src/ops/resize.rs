@@ -46,8 +46,10 @@ pub(super) const RESIZE: OpDef = OpDef {
             if !(scale.is_finite() && scale > 0.0) {
                 return Err(OpError::invalid(format!("the scale {scale} of axis {axis} is not a positive number")));
             }
+            // A model's size is floor(from * scale), or round(..) where an aspect ratio was kept; scales are f32.
             if let (Some(from), Some(to)) = (from.as_const(), to.as_const())
-                && (from as f64 * scale - to as f64).abs() > 1.0
+                && let slack = 1e-6 * to as f64
+                && !(-0.75 - slack..=1.0 + slack).contains(&(from as f64 * scale - to as f64))
             {
                 return Err(OpError::invalid(format!(
                     "the scale {scale} does not take axis {axis} from {from} to {to}"
@@ -189,7 +191,8 @@ pub fn resize_taps(sampling: &Sampling, from: usize, to: usize, scale: Option<f6
             let mut taps = Vec::new();
             for i in (place - reach).floor() as i64..=(place + reach).ceil() as i64 {
                 let weight = sampling.weight((i as f64 - place) * shrink);
-                if weight != 0.0 && !(sampling.exclude_outside && !(0..=last).contains(&i)) {
+                let counts = !sampling.exclude_outside || (0..=last).contains(&i);
+                if weight != 0.0 && counts {
                     taps.push((clamp(i), weight));
                 }
             }
