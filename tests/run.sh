@@ -21,7 +21,7 @@ INSTA_UPDATE=no cargo test --workspace --release
 step "trained models against onnxruntime"
 target=${CARGO_TARGET_DIR:-target}
 if "${LATHE:-$target/release/lathe}" run --help >/dev/null 2>&1; then
-    "$python" tests/scripts/match.py magika oww_melspectrogram oww_embedding ppocr_v4_det dnsmos_sig_bak_ovr
+    "$python" tests/scripts/match.py digits magika oww_melspectrogram oww_embedding ppocr_v4_det dnsmos_sig_bak_ovr
 else
     echo "skipped: this lathe cannot run models yet"
 fi

@@ -5,7 +5,7 @@ symbolic dimensions and the tolerance its outputs are held to. What else it has 
 
     registry, package, version, file, sha256   a file inside of a published package (models.py fetches it)
     file (in the zoo's list)                   a packed model beside the list (zoo.py fills it)
-    path                                       a file of this project
+    path                                       a file of this project; `stored` is a folder with its input_N.pb
 """
 import json
 import os

@@ -127,7 +127,7 @@ def make(model, out, entry=None, dims=None, batch=None, seed=0):
     session = open_session(model)
     if batch is not None:
         dims.update(dict.fromkeys(leading_symbols(session), batch))
-    if "stored" in entry:
+    if "stored" in entry and not dims:
         names = [value.name for value in session.get_inputs()]
         inputs = list(zip(names, tensors.read_all(project.ROOT / entry["stored"], "input")))
     else:
