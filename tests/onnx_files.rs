@@ -10,7 +10,8 @@ use std::path::Path;
 
 use bytes::Bytes;
 use lathe_compiler::onnx::encode::{self, Weights};
-use lathe_compiler::onnx::proto::TensorProto;
+use lathe_compiler::onnx::proto::{ElementTypeProto, TensorProto, TypeProto, TypeValue};
+use lathe_compiler::onnx::value_pb::{self, ValueData};
 use lathe_compiler::onnx::{OnnxFile, TensorData, decode, dtype, npy, tensor_pb};
 use prost::Message;
 
@@ -174,4 +175,44 @@ fn weights_in_a_file_of_their_own() {
     assert!(std::fs::metadata(&path).unwrap().len() < 1000);
     // A model whose weights are elsewhere cannot be written without reading them first.
     assert!(encode::write_model(file.model, &path, Weights::Automatic).is_err());
+}
+
+#[test]
+fn sequences_and_optional_values() {
+    let element = || Box::new(ElementTypeProto::default());
+    let sequence = TypeProto { value: Some(TypeValue::Sequence(element())), ..Default::default() };
+    let optional = TypeProto { value: Some(TypeValue::Optional(element())), ..Default::default() };
+    let read = |name: &str, value_type: &TypeProto| {
+        let path = Path::new("tests/models/values").join(format!("{name}.pb"));
+        let value = value_pb::read_file(&path, value_type).unwrap();
+        // Written and read again it is the same; broken it is an error or another value, never a panic.
+        let folder = tempfile::tempdir().unwrap();
+        let written = folder.path().join("value.pb");
+        value_pb::write_file(&written, &value).unwrap();
+        assert_eq!(value_pb::read_file(&written, value_type).unwrap(), value, "{name}");
+        let good = std::fs::read(&path).unwrap();
+        for bit in 0..good.len() * 8 {
+            let mut broken = good.clone();
+            broken[bit / 8] ^= 1 << (bit % 8);
+            let _ = value_pb::read(&broken.into(), value_type, "value");
+            let _ = value_pb::read(&good[..bit / 8].to_vec().into(), value_type, "value");
+        }
+        value
+    };
+    let tensor = |value: &ValueData| match value {
+        ValueData::Tensor(data) => (data.dtype_code, data.dims.clone()),
+        other => panic!("{other:?}"),
+    };
+    let (a, b) = ((dtype::FLOAT, vec![3]), (dtype::INT64, vec![2, 2]));
+    let ValueData::Sequence(items) = read("sequence", &sequence) else { panic!() };
+    assert_eq!([tensor(&items[0]), tensor(&items[1])], [a.clone(), b.clone()]);
+    assert_eq!(read("sequence_empty", &sequence), ValueData::Sequence(vec![]));
+    let ValueData::Sequence(items) = read("sequence_nested", &sequence) else { panic!() };
+    let [ValueData::Sequence(first), ValueData::Sequence(second)] = &items[..] else { panic!() };
+    assert_eq!((first.len(), tensor(&second[0]), tensor(&second[1])), (1, b, a.clone()));
+    let ValueData::Optional(Some(value)) = read("optional_tensor", &optional) else { panic!() };
+    assert_eq!(tensor(&value), a);
+    let ValueData::Optional(Some(value)) = read("optional_sequence", &optional) else { panic!() };
+    assert!(matches!(&*value, ValueData::Sequence(items) if items.len() == 2));
+    assert_eq!(read("optional_none", &optional), ValueData::Optional(None));
 }

@@ -1,4 +1,4 @@
-"""Writes the small files under tests/models/onnx and tests/models/npy that the tests of the ONNX file layer read.
+"""Writes the small files under tests/models (onnx, npy, values) that the tests of the ONNX file layer read.
 
 Run it from the root of the project with `onnx` (1.20 or newer) and `numpy` installed; what it writes is committed.
 The tests do not need Python. Everything here is deterministic: running it again changes no byte.
@@ -12,6 +12,7 @@ from onnx import TensorProto as T
 from onnx import helper as h
 from onnx import numpy_helper
 
+VALUES = pathlib.Path("tests/models/values")
 ONNX = pathlib.Path("tests/models/onnx")
 NPY = pathlib.Path("tests/models/npy")
 F32 = T.FLOAT
@@ -249,8 +250,24 @@ def arrays():
     (NPY / "version2.pb").write_bytes((NPY / "vector.pb").read_bytes())
 
 
+def values():
+    """Sequences and optional values as ONNX's own tests store them."""
+    a, b = np.arange(3, dtype="f4"), np.arange(4, dtype="i8").reshape(2, 2)
+    cases = {
+        "sequence": numpy_helper.from_list([a, b], "s"),
+        "sequence_empty": numpy_helper.from_list([], "s", dtype=1),
+        "sequence_nested": numpy_helper.from_list([[a], [b, a]], "s"),
+        "optional_tensor": numpy_helper.from_optional(a, "o"),
+        "optional_sequence": numpy_helper.from_optional([a, b], "o"),
+        "optional_none": numpy_helper.from_optional(None, "o", dtype=1),
+    }
+    for name, proto in cases.items():
+        (VALUES / f"{name}.pb").write_bytes(proto.SerializeToString(deterministic=True))
+
+
 if __name__ == "__main__":
     ONNX.mkdir(parents=True, exist_ok=True)
     NPY.mkdir(parents=True, exist_ok=True)
-    for make in (mlp, every_type, control_flow, functions, attributes, types, order, external, old, arrays):
+    VALUES.mkdir(parents=True, exist_ok=True)
+    for make in (mlp, every_type, control_flow, functions, attributes, types, order, external, old, arrays, values):
         make()

@@ -19,10 +19,12 @@ pub mod npy;
 pub mod prescan;
 pub mod proto;
 mod proto_tensor;
+pub mod sparse;
 pub mod tensor;
 pub mod tensor_pb;
 mod topo;
 pub mod validate;
+pub mod value_pb;
 
 pub use error::{OnnxError, Problem, ProblemKind};
 pub use model::{OnnxFile, normalize_domain};

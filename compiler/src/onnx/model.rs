@@ -9,7 +9,8 @@ use super::decode;
 use super::error::{OnnxError, Problem, quote};
 use super::external::ExternalFiles;
 use super::mapped;
-use super::proto::{FunctionProto, GraphProto, ModelProto, TensorProto};
+use super::proto::{FunctionProto, GraphProto, ModelProto, SparseTensorProto, TensorProto};
+use super::sparse;
 use super::tensor::{self, TensorData};
 use super::validate::validate;
 
@@ -90,6 +91,11 @@ impl OnnxFile {
     /// Reads a tensor that has no name of its own, such as an attribute's value; errors say `place`.
     pub fn tensor_at(&self, tensor: &TensorProto, place: &str) -> Result<TensorData, Problem> {
         tensor::read_tensor(tensor, place, &self.files)
+    }
+
+    /// Reads a sparse tensor as a dense one; errors say `place`.
+    pub fn sparse_tensor_at(&self, tensor: &SparseTensorProto, place: &str) -> Result<TensorData, Problem> {
+        sparse::read_sparse(tensor, place, &self.files)
     }
 }
 

@@ -30,6 +30,10 @@ pub enum Root {
     Model,
     /// A `TensorProto`.
     Tensor,
+    /// A `SequenceProto`.
+    Sequence,
+    /// An `OptionalProto`.
+    Optional,
 }
 
 /// Why a file was refused.
@@ -119,6 +123,8 @@ enum Kind {
     Function,
     Opset,
     Entry,
+    Sequence,
+    Optional,
 }
 
 /// How a field is decoded, as far as memory goes.
@@ -236,6 +242,15 @@ fn field(kind: Kind, tag: u32) -> Field {
         (Kind::Function, 12) => many::<ValueInfoProto>(Kind::ValueInfo),
         (Kind::Function, 14) => many::<StringStringEntryProto>(Kind::Entry),
 
+        (Kind::Sequence, 1) => Text,
+        (Kind::Sequence, 3) => many::<TensorProto>(Kind::Tensor),
+        (Kind::Sequence, 5) => many::<SequenceProto>(Kind::Sequence),
+        (Kind::Sequence, 7) => many::<OptionalProto>(Kind::Optional),
+        (Kind::Optional, 1) => Text,
+        (Kind::Optional, 3) => one(Kind::Tensor),
+        (Kind::Optional, 5) => one(Kind::Sequence),
+        (Kind::Optional, 7) => boxed::<OptionalProto>(Kind::Optional),
+
         (Kind::Opset, 1) | (Kind::Entry, 1 | 2) => Text,
         _ => Flat,
     }
@@ -265,6 +280,8 @@ impl Scanner<'_> {
         let kind = match root {
             Root::Model => Kind::Model,
             Root::Tensor => Kind::Tensor,
+            Root::Sequence => Kind::Sequence,
+            Root::Optional => Kind::Optional,
         };
         let mut frames = Vec::with_capacity(MAX_DEPTH);
         frames.push(Frame { kind, end: self.bytes.len(), counts: [0; LISTS] });

@@ -401,3 +401,43 @@ pub struct FunctionProto {
     #[prost(message, repeated, tag = "14")]
     pub metadata_props: Vec<StringStringEntryProto>,
 }
+
+/// A sequence as a value (`onnx-data.proto`): an input or output of a test.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct SequenceProto {
+    /// Name.
+    #[prost(string, tag = "1")]
+    pub name: String,
+    /// Which of the lists holds the elements: 1 tensors, 3 sequences, 5 optionals.
+    #[prost(int32, tag = "2")]
+    pub elem_type: i32,
+    /// Elements that are tensors.
+    #[prost(message, repeated, tag = "3")]
+    pub tensor_values: Vec<TensorProto>,
+    /// Elements that are sequences.
+    #[prost(message, repeated, tag = "5")]
+    pub sequence_values: Vec<SequenceProto>,
+    /// Elements that are optionals.
+    #[prost(message, repeated, tag = "7")]
+    pub optional_values: Vec<OptionalProto>,
+}
+
+/// An optional value as a value (`onnx-data.proto`).
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct OptionalProto {
+    /// Name.
+    #[prost(string, tag = "1")]
+    pub name: String,
+    /// Kind of the value, as in [`SequenceProto::elem_type`].
+    #[prost(int32, tag = "2")]
+    pub elem_type: i32,
+    /// The value, if it is a tensor.
+    #[prost(message, optional, tag = "3")]
+    pub tensor_value: Option<TensorProto>,
+    /// The value, if it is a sequence.
+    #[prost(message, optional, tag = "5")]
+    pub sequence_value: Option<SequenceProto>,
+    /// The value, if it is an optional.
+    #[prost(message, optional, boxed, tag = "7")]
+    pub optional_value: Option<Box<OptionalProto>>,
+}
