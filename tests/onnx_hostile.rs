@@ -2,72 +2,15 @@
 
 #![allow(clippy::unwrap_used, reason = "a test stops where it goes wrong")]
 
+#[path = "onnx/build.rs"]
+mod build;
+
 use std::path::Path;
 
+use build::*;
 use bytes::Bytes;
 use lathe_compiler::onnx::proto::*;
 use lathe_compiler::onnx::{OnnxError, OnnxFile, ProblemKind, dtype};
-use prost::Message;
-
-fn node(op: &str, inputs: &[&str], outputs: &[&str]) -> NodeProto {
-    let names = |names: &[&str]| names.iter().map(|n| n.to_string()).collect();
-    NodeProto {
-        name: format!("{op}_1"),
-        op_type: op.into(),
-        input: names(inputs),
-        output: names(outputs),
-        ..Default::default()
-    }
-}
-
-fn value(name: &str) -> ValueInfoProto {
-    let tensor = TensorTypeProto { elem_type: dtype::FLOAT, shape: None };
-    let value = Some(TypeValue::Tensor(tensor));
-    ValueInfoProto { name: name.into(), r#type: Some(TypeProto { value, ..Default::default() }), ..Default::default() }
-}
-
-fn graph(nodes: Vec<NodeProto>) -> GraphProto {
-    GraphProto {
-        name: "g".into(),
-        node: nodes,
-        input: vec![value("x")],
-        output: vec![value("y")],
-        ..Default::default()
-    }
-}
-
-fn opset(domain: &str, version: i64) -> OperatorSetIdProto {
-    OperatorSetIdProto { domain: domain.into(), version }
-}
-
-fn model(graph: GraphProto) -> ModelProto {
-    ModelProto { ir_version: 10, opset_import: vec![opset("", 17)], graph: Some(graph), ..Default::default() }
-}
-
-fn simple() -> ModelProto {
-    model(graph(vec![node("Relu", &["x"], &["y"])]))
-}
-
-fn open(model: &ModelProto) -> Result<OnnxFile, OnnxError> {
-    OnnxFile::from_bytes(Bytes::from(model.encode_to_vec()))
-}
-
-/// Opens a model that must be refused, and checks that all of `expected` and nothing else is reported.
-#[track_caller]
-fn refuse(model: &ModelProto, expected: &[&str]) {
-    let error = open(model).expect_err("the model was accepted");
-    let lines: Vec<String> = error.problems().iter().map(|p| p.to_string()).collect();
-    assert_eq!(lines, expected);
-}
-
-fn attribute(name: &str, value: AttributeProto) -> AttributeProto {
-    AttributeProto { name: name.into(), ..value }
-}
-
-fn subgraph(name: &str, graph: GraphProto) -> AttributeProto {
-    let kind = AttributeType::Graph as i32;
-    attribute(name, AttributeProto { r#type: kind, g: Some(Box::new(graph)), ..Default::default() })
-}
 
 #[test]
 fn the_model_the_others_are_made_from_is_fine() {
@@ -322,12 +265,6 @@ fn thousands_of_levels_do_not_overflow_the_stack() {
     assert!(OnnxFile::from_bytes(file.into()).is_err());
 }
 
-fn with_tensor(tensor: TensorProto) -> ModelProto {
-    let mut m = simple();
-    m.graph.as_mut().unwrap().initializer = vec![TensorProto { name: "w".into(), ..tensor }];
-    m
-}
-
 #[test]
 fn tensor_shapes_and_lengths() {
     let raw = |dims: &[i64], bytes: usize| TensorProto::from_raw("w", dtype::FLOAT, dims, Bytes::from(vec![0; bytes]));
@@ -383,6 +320,22 @@ fn tensor_shapes_and_lengths() {
         let problem = file.tensor(&file.graph().initializer[0]).unwrap_err();
         assert_eq!((problem.place.as_str(), problem.message.as_str()), ("tensor \"w\"", message));
     }
+}
+
+#[test]
+fn sparse_tensors_are_bounded_together() {
+    let part = |code, bytes: &'static [u8]| Some(Box::new(TensorProto::from_raw("s", code, &[1], bytes.into())));
+    let sparse = |name: &str, dims: &[i64]| {
+        let mut values = part(dtype::UINT8, &[7]);
+        values.as_mut().unwrap().name = name.into();
+        SparseTensorProto { values, indices: part(dtype::INT64, &[0; 8]), dims: dims.to_vec() }
+    };
+    let mut m = simple();
+    m.graph.as_mut().unwrap().sparse_initializer = vec![sparse("a", &[1 << 27]), sparse("b", &[1 << 20])];
+    let file = open(&m).unwrap();
+    assert_eq!(file.sparse_tensor_at(&file.graph().sparse_initializer[1], "b").unwrap().bytes[0], 7);
+    m.graph.as_mut().unwrap().sparse_initializer.push(sparse("c", &[1 << 10, 1 << 17]));
+    refuse(&m, &["unsupported: model: sparse tensors take 269484032 bytes in dense form, at most 268435456"]);
 }
 
 #[test]
@@ -458,95 +411,4 @@ fn large_numbers_of_everything_take_no_long_time() {
     graph.node.extend(nodes);
     graph.node.push(node("Neg", &["x"], &[&format!("v{count}")]));
     open(&m).unwrap();
-}
-
-mod external {
-    use super::*;
-
-    fn entry(key: &str, value: &str) -> StringStringEntryProto {
-        StringStringEntryProto { key: key.into(), value: value.into() }
-    }
-
-    fn external(entries: &[(&str, &str)]) -> ModelProto {
-        with_tensor(TensorProto {
-            data_type: dtype::UINT8,
-            dims: vec![4],
-            data_location: 1,
-            external_data: entries.iter().map(|(key, value)| entry(key, value)).collect(),
-            ..Default::default()
-        })
-    }
-
-    fn read(folder: &Path, model: &ModelProto) -> Result<Vec<u8>, String> {
-        let path = folder.join("m.onnx");
-        std::fs::write(&path, model.encode_to_vec()).unwrap();
-        let file = OnnxFile::open(&path).unwrap();
-        let data = file.tensor(&file.graph().initializer[0]);
-        data.map(|data| data.bytes.to_vec()).map_err(|problem| problem.message)
-    }
-
-    #[test]
-    fn inside_the_folder_only() {
-        let outer = tempfile::tempdir().unwrap();
-        let folder = outer.path().join("model");
-        std::fs::create_dir_all(folder.join("sub")).unwrap();
-        std::fs::write(outer.path().join("secret"), [9; 64]).unwrap();
-        std::fs::write(folder.join("data"), [0, 1, 2, 3, 4, 5, 6, 7]).unwrap();
-        std::fs::write(folder.join("sub/data"), [7; 8]).unwrap();
-        let get = |entries: &[(&str, &str)]| read(&folder, &external(entries));
-
-        assert_eq!(get(&[("location", "data")]), Ok(vec![0, 1, 2, 3]));
-        assert_eq!(get(&[("location", "./data"), ("offset", "4"), ("length", "4")]), Ok(vec![4, 5, 6, 7]));
-        assert_eq!(get(&[("location", "sub/data"), ("checksum", "nonsense")]), Ok(vec![7; 4]));
-
-        let secret = outer.path().join("secret").display().to_string();
-        for (entries, word) in [
-            (&[("location", "../secret")][..], "without `..`"),
-            (&[("location", "sub/../../secret")], "without `..`"),
-            (&[("location", secret.as_str())], "must be relative"),
-            (&[("location", "")], "must be relative"),
-            (&[("location", "sub")], "not a regular file"),
-            (&[("location", "none")], "No such file"),
-            (&[("location", "a\0b")], "external data in"),
-            (&[], "no location"),
-            (&[("location", "data"), ("location", "data")], "twice"),
-            (&[("location", "data"), ("offset", "5")], "needs 4 bytes at offset 5 of \"data\", which has 8 bytes"),
-            (&[("location", "data"), ("offset", "18446744073709551615")], "needs 4 bytes at offset"),
-            (&[("location", "data"), ("offset", "-1")], "not a number of bytes"),
-            (&[("location", "data"), ("length", "5")], "is 5 bytes long, shape and type need 4"),
-        ] {
-            let error = get(entries).unwrap_err();
-            assert!(error.contains(word), "{entries:?}: {error}");
-        }
-        let file = OnnxFile::from_bytes(external(&[("location", "data")]).encode_to_vec().into()).unwrap();
-        let error = file.tensor(&file.graph().initializer[0]).unwrap_err();
-        assert!(error.message.contains("not read from a folder"), "{error}");
-    }
-
-    #[cfg(unix)]
-    #[test]
-    fn symbolic_links_are_followed_and_checked() {
-        use std::os::unix::fs::symlink;
-        let outer = tempfile::tempdir().unwrap();
-        let (folder, cache) = (outer.path().join("model"), outer.path().join("cache"));
-        std::fs::create_dir_all(&folder).unwrap();
-        std::fs::create_dir_all(&cache).unwrap();
-        std::fs::write(folder.join("data"), [1; 4]).unwrap();
-        std::fs::write(cache.join("blob"), [2; 4]).unwrap();
-        symlink("data", folder.join("inside")).unwrap();
-        symlink("../cache/blob", folder.join("outside")).unwrap();
-        symlink("../cache", folder.join("folder")).unwrap();
-        assert_eq!(read(&folder, &external(&[("location", "inside")])), Ok(vec![1; 4]));
-        for location in ["outside", "folder/blob"] {
-            let error = read(&folder, &external(&[("location", location)])).unwrap_err();
-            assert!(error.contains("outside the model's folder"), "{error}");
-        }
-
-        // A download cache: the model is a link into the folder that has its data too.
-        let model = external(&[("location", "outside")]);
-        std::fs::write(cache.join("model-blob"), model.encode_to_vec()).unwrap();
-        symlink("../cache/model-blob", folder.join("linked.onnx")).unwrap();
-        let file = OnnxFile::open(&folder.join("linked.onnx")).unwrap();
-        assert_eq!(file.tensor(&file.graph().initializer[0]).unwrap().bytes, vec![2; 4]);
-    }
 }

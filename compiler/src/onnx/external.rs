@@ -15,6 +15,9 @@ use super::error::quote;
 use super::mapped;
 use super::proto::StringStringEntryProto;
 
+/// Every byte of a data file may be used this many times (tied weights use theirs twice).
+const MAX_USES: u64 = 8;
+
 /// The data files of one model.
 #[derive(Debug, Default)]
 pub struct ExternalFiles {
@@ -81,6 +84,18 @@ impl ExternalFiles {
     /// The folder the model was opened in; `None` if it was not read from a file.
     pub fn folder(&self) -> Option<&Path> {
         self.folder.as_deref()
+    }
+
+    /// Refuses a model whose tensors need `need` bytes of the file at `location`, if they overlap over and over: a small
+    /// file can otherwise stand for weights without end. A file that cannot be opened is an error for who reads it.
+    pub fn check_use(&self, location: &str, need: u64) -> Result<(), String> {
+        let Ok(file) = self.file(location) else { return Ok(()) };
+        let size = file.len() as u64;
+        if need / MAX_USES > size {
+            let shown = quote(location);
+            return Err(format!("tensors need {need} bytes of external data {shown}, which has {size} bytes"));
+        }
+        Ok(())
     }
 
     /// The `need` bytes at `location`; the error is a message without the tensor's name.

@@ -49,7 +49,10 @@ impl OnnxFile {
 
     fn new(bytes: Bytes, files: ExternalFiles) -> Result<OnnxFile, OnnxError> {
         let mut model = decode::decode_model(&bytes)?;
-        let warnings = validate(&mut model).map_err(OnnxError::Rejected)?;
+        let checked = validate(&mut model).map_err(OnnxError::Rejected)?;
+        for (location, need) in &checked.external {
+            files.check_use(location, *need).map_err(|message| Problem::invalid("model", message))?;
+        }
         let mut opsets: IndexMap<String, i64> =
             model.opset_import.iter().map(|o| (normalize_domain(&o.domain).to_owned(), o.version)).collect();
         if model.ir_version < 3 {
@@ -57,7 +60,7 @@ impl OnnxFile {
         }
         let mut functions: Vec<usize> = (0..model.functions.len()).collect();
         functions.sort_by_key(|i| function_key(&model.functions[*i]));
-        Ok(OnnxFile { model, warnings, file_size: bytes.len() as u64, files, opsets, functions })
+        Ok(OnnxFile { model, warnings: checked.warnings, file_size: bytes.len() as u64, files, opsets, functions })
     }
 
     /// The main graph.

@@ -125,6 +125,11 @@ impl<'a> Layout<'a> {
         self.need != 0 && matches!(self.payload, Payload::Nothing)
     }
 
+    /// Bytes needed from an external file; `None` for other tensors.
+    pub fn external_bytes(&self) -> Option<u64> {
+        matches!(self.payload, Payload::External).then_some(self.need)
+    }
+
     /// Checks everything about a tensor except the values: element type, shape, that there is not more than one
     /// payload, in the field where it belongs, and its length where that takes no reading.
     pub fn of(tensor: &'a TensorProto) -> Result<Layout<'a>, Fault> {

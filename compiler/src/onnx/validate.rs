@@ -4,7 +4,7 @@
 //! in scope. A graph inside a node sees the names of the graphs around it and may hide them; within one graph a name is
 //! defined once. Types of values in between are not looked at: the file's word on them is advice.
 
-use indexmap::IndexSet;
+use indexmap::{IndexMap, IndexSet};
 
 use super::attribute::attribute_kind;
 use super::dtype;
@@ -12,6 +12,7 @@ use super::error::{Problem, Problems, quote};
 use super::functions::{self, Functions};
 use super::model::normalize_domain;
 use super::proto::*;
+use super::sparse;
 use super::tensor;
 use super::topo;
 
@@ -21,8 +22,17 @@ pub const NEWEST_OPSET: i64 = 28;
 /// The newest IR version this project knows (onnx 1.23). Newer files are read all the same.
 pub const NEWEST_IR_VERSION: i64 = 14;
 
-/// Sorts the model's graphs and checks it. Returns the warnings, or what makes the model invalid.
-pub fn validate(model: &mut ModelProto) -> Result<Vec<Problem>, Vec<Problem>> {
+/// What is worth knowing about a valid model.
+#[derive(Debug, Default)]
+pub struct Checked {
+    /// Things to tell the user.
+    pub warnings: Vec<Problem>,
+    /// Bytes that tensors need from each external data file, by location as written in the model.
+    pub external: Vec<(String, u64)>,
+}
+
+/// Sorts the model's graphs and checks it. The error is what makes the model invalid.
+pub fn validate(model: &mut ModelProto) -> Result<Checked, Vec<Problem>> {
     let mut problems = Problems::default();
     let mut warnings = Problems::default();
     let mut on_cycle = |cycle: &[&NodeProto]| {
@@ -53,6 +63,8 @@ pub fn validate(model: &mut ModelProto) -> Result<Vec<Problem>, Vec<Problem>> {
         old: model.ir_version < 3,
         problems: &mut problems,
         without_data: 0,
+        dense_bytes: 0,
+        external: IndexMap::new(),
         missing_domains: IndexSet::new(),
     };
     match &model.graph {
@@ -62,16 +74,24 @@ pub fn validate(model: &mut ModelProto) -> Result<Vec<Problem>, Vec<Problem>> {
     for function in &model.functions {
         check.function(function);
     }
-    let without_data = check.without_data;
+    let external = check.external.iter().map(|(location, need)| ((*location).to_owned(), *need)).collect();
+    let (without_data, dense_bytes) = (check.without_data, check.dense_bytes);
+    if dense_bytes > sparse::MAX_DENSE {
+        let message = format!("sparse tensors take {dense_bytes} bytes in dense form, at most {}", sparse::MAX_DENSE);
+        problems.push(|| Problem::unsupported("model", message));
+    }
     if without_data > 0 {
         let message = format!("{without_data} tensors have no data; were the weights taken out of the file?");
         warnings.push(|| Problem::warning("model", message));
     }
-    if problems.is_empty() { Ok(warnings.into_vec()) } else { Err(problems.into_vec()) }
+    match problems.is_empty() {
+        true => Ok(Checked { warnings: warnings.into_vec(), external }),
+        false => Err(problems.into_vec()),
+    }
 }
 
 fn check_opset_imports(place: &str, imports: &[OperatorSetIdProto], problems: &mut Problems, warnings: &mut Problems) {
-    let mut seen: indexmap::IndexMap<&str, i64> = indexmap::IndexMap::new();
+    let mut seen: IndexMap<&str, i64> = IndexMap::new();
     for import in imports {
         let domain = normalize_domain(&import.domain);
         let version = import.version;
@@ -141,6 +161,10 @@ struct Check<'a, 'c> {
     problems: &'c mut Problems,
     /// Initializers without data: an error only for who reads them, so that a model can be looked at without weights.
     without_data: usize,
+    /// Bytes of all sparse tensors together in dense form.
+    dense_bytes: u64,
+    /// Bytes needed from each external file.
+    external: IndexMap<&'a str, u64>,
     /// Domains already reported, so that a missing import is said once and not for every node.
     missing_domains: IndexSet<&'a str>,
 }
@@ -328,18 +352,31 @@ impl<'a> Check<'a, '_> {
         }
     }
 
-    fn tensor(&mut self, tensor: &TensorProto, place: impl Fn() -> String) {
+    fn tensor(&mut self, tensor: &'a TensorProto, place: impl Fn() -> String) {
         match tensor::Layout::of(tensor) {
-            Ok(layout) => self.without_data += usize::from(layout.lacks_data()),
+            Ok(layout) => {
+                self.without_data += usize::from(layout.lacks_data());
+                if let Some(need) = layout.external_bytes()
+                    && let Some(entry) = tensor.external_data.iter().find(|e| e.key == "location")
+                {
+                    let total = self.external.entry(&entry.value).or_insert(0);
+                    *total = total.saturating_add(need);
+                }
+            }
             Err(fault) if fault.is_invalid() => self.problems.push(|| fault.at(place())),
             // Not known here: an error for who reads it.
             Err(_) => {}
         }
     }
 
-    fn sparse(&mut self, sparse: &SparseTensorProto, place: impl Fn() -> String) {
-        if let Err(message) = tensor::element_count(&sparse.dims) {
-            self.problems.push(|| Problem::invalid(place(), message));
+    fn sparse(&mut self, sparse: &'a SparseTensorProto, place: impl Fn() -> String) {
+        let code = sparse.values.as_ref().map_or(dtype::UNDEFINED, |values| values.data_type);
+        match tensor::element_count(&sparse.dims) {
+            Ok(count) => {
+                let dense = dtype::dense_bytes(code, count).unwrap_or(0);
+                self.dense_bytes = self.dense_bytes.saturating_add(dense);
+            }
+            Err(message) => self.problems.push(|| Problem::invalid(place(), message)),
         }
         for (part, name) in [(&sparse.values, "values"), (&sparse.indices, "indices")] {
             match part {
