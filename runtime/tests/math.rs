@@ -3,30 +3,13 @@
 //! Prints the table with `cargo test -p lathe-runtime --test math -- --nocapture`.
 #![allow(clippy::print_stdout)]
 
-use lathe_runtime::core::table::{Kernels, kernel_index, table_of};
+mod common;
+
+use common::{apply, tiers, unary};
 use lathe_runtime::core::tier::Tier;
 
 unsafe extern "C" {
     safe fn erf(x: f64) -> f64;
-}
-
-type Unary = unsafe extern "C" fn(i64, *mut u8, *mut u8);
-
-fn tiers() -> impl Iterator<Item = (Tier, &'static Kernels)> {
-    Tier::ALL.into_iter().filter(|&tier| tier <= Tier::detect()).map(|tier| (tier, table_of(tier)))
-}
-
-fn unary(table: &Kernels, name: &str) -> Unary {
-    let index = kernel_index(name).unwrap();
-    // SAFETY: the table is an array of function pointers and slot `index` has this signature.
-    unsafe { (table as *const Kernels).cast::<Unary>().add(index).read() }
-}
-
-fn apply(f: Unary, x: &[f32]) -> Vec<f32> {
-    let (mut x, mut y) = (x.to_vec(), vec![0f32; x.len()]);
-    // SAFETY: both rows have the given length.
-    unsafe { f(x.len() as i64, x.as_mut_ptr().cast(), y.as_mut_ptr().cast()) };
-    y
 }
 
 /// Distance of `y` from `want` in units of the last place of `want` rounded to single.
@@ -105,7 +88,7 @@ fn cases() -> Vec<Case> {
         Case {
             range: (-1e6, f32::INFINITY),
             from: 0.2,
-            absolute: 3e-7,
+            absolute: 1e-6,
             ..case("v_gelu_erf", 4.0, |x| 0.5 * x * (1.0 + erf(x / 2f64.sqrt())))
         },
         Case {

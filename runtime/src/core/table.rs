@@ -158,10 +158,188 @@ kernels! {
     /// x x.
     fn v_square(n: I64, x: Ptr, y: Ptr) = tiers vector::v_square;
 
+    // -- element-wise, several operands: strides 1 (a row) or 0 (one value)
+
+    /// a + b.
+    fn v_add(n: I64, a: Ptr, sa: I64, b: Ptr, sb: I64, y: Ptr) = tiers binary::v_add;
+    /// a - b.
+    fn v_sub(n: I64, a: Ptr, sa: I64, b: Ptr, sb: I64, y: Ptr) = tiers binary::v_sub;
+    /// a b.
+    fn v_mul(n: I64, a: Ptr, sa: I64, b: Ptr, sb: I64, y: Ptr) = tiers binary::v_mul;
+    /// a / b.
+    fn v_div(n: I64, a: Ptr, sa: I64, b: Ptr, sb: I64, y: Ptr) = tiers binary::v_div;
+    /// The smaller of a and b.
+    fn v_min(n: I64, a: Ptr, sa: I64, b: Ptr, sb: I64, y: Ptr) = tiers binary::v_min;
+    /// The larger of a and b.
+    fn v_max(n: I64, a: Ptr, sa: I64, b: Ptr, sb: I64, y: Ptr) = tiers binary::v_max;
+    /// a^b, special cases as C's pow.
+    fn v_pow(n: I64, a: Ptr, sa: I64, b: Ptr, sb: I64, y: Ptr) = tiers binary::v_pow;
+    /// a b + c, rounded once.
+    fn v_fma(n: I64, a: Ptr, sa: I64, b: Ptr, sb: I64, c: Ptr, sc: I64, y: Ptr) = tiers binary::v_fma;
+    /// Activation by code: 0 none, 1 relu, 2 gelu_erf, 3 gelu_tanh, 4 silu, 5 clip(p0, p1), 6 sigmoid, 7 tanh, 8 hardswish,
+    /// 9 hardsigmoid(alpha p0, beta p1), 10 leaky_relu(p0), 11 elu(p0), 12 softplus, 13 mish, 14 erf, 15 exp.
+    fn v_act(n: I64, x: Ptr, y: Ptr, act: I64, p0: F32, p1: F32) = tiers binary::v_act;
+    /// min(max(x, lo), hi).
+    fn v_clip(n: I64, x: Ptr, lo: F32, hi: F32, y: Ptr) = tiers binary::v_clip;
+
+    // -- rows to one value; the order of the sums is in kernels/reduce.rs, the same in all tiers
+
+    /// Sum.
+    fn r_sum(n: I64, x: Ptr) -> F32 = tiers reduce::r_sum;
+    /// Sum of squares.
+    fn r_sum_sq(n: I64, x: Ptr) -> F32 = tiers reduce::r_sum_sq;
+    /// Sum of absolute values.
+    fn r_sum_abs(n: I64, x: Ptr) -> F32 = tiers reduce::r_sum_abs;
+    /// Sum of e^x.
+    fn r_sum_exp(n: I64, x: Ptr) -> F32 = tiers reduce::r_sum_exp;
+    /// Product.
+    fn r_prod(n: I64, x: Ptr) -> F32 = tiers reduce::r_prod;
+    /// Largest element; -infinity of none.
+    fn r_max(n: I64, x: Ptr) -> F32 = tiers reduce::r_max;
+    /// Smallest element; infinity of none.
+    fn r_min(n: I64, x: Ptr) -> F32 = tiers reduce::r_min;
+
+    // -- rows to rows
+
+    /// e^(x - max) / sum of it; a row of -infinity alone gives NaN.
+    fn softmax_f32(rows: I64, n: I64, x: Ptr, ldx: I64, y: Ptr, ldy: I64) = tiers softmax::softmax_f32;
+    /// x - max - ln(sum of e^(x - max)).
+    fn log_softmax_f32(rows: I64, n: I64, x: Ptr, ldx: I64, y: Ptr, ldy: I64) = tiers softmax::log_softmax_f32;
+    /// (x - mean) / sqrt(variance + eps) * gamma + beta; gamma and beta may be null.
+    fn layer_norm_f32(rows: I64, n: I64, x: Ptr, ldx: I64, gamma: Ptr, beta: Ptr, eps: F32, y: Ptr, ldy: I64) = tiers norm::layer_norm_f32;
+    /// x / sqrt(mean of squares + eps) * gamma; gamma may be null.
+    fn rms_norm_f32(rows: I64, n: I64, x: Ptr, ldx: I64, gamma: Ptr, eps: F32, y: Ptr, ldy: I64) = tiers norm::rms_norm_f32;
+    /// layer_norm_f32 of x + r, which goes to `sum` if that is not null (it may be x or r, but not y).
+    fn add_layer_norm_f32(rows: I64, n: I64, x: Ptr, ldx: I64, r: Ptr, ldr: I64, gamma: Ptr, beta: Ptr, eps: F32, sum: Ptr, lds: I64, y: Ptr, ldy: I64) = tiers norm::add_layer_norm_f32;
+
     // -- movement
 
     /// Copies `n` bytes; the ranges must not overlap.
     fn copy_bytes(n: I64, src: Ptr, dst: Ptr) = same movement::copy_bytes;
+    /// Copies `rows` rows of `row_bytes`; strides in bytes; no overlap.
+    fn copy2d_bytes(rows: I64, row_bytes: I64, src: Ptr, src_stride: I64, dst: Ptr, dst_stride: I64) = same movement::copy2d_bytes;
+    /// dst[c*ldd + r] = src[r*lds + c], 1-byte elements; no overlap.
+    fn transpose2d_b1(rows: I64, cols: I64, src: Ptr, lds: I64, dst: Ptr, ldd: I64) = tiers transpose::transpose2d_b1;
+    /// dst[c*ldd + r] = src[r*lds + c], 2-byte elements; no overlap.
+    fn transpose2d_b2(rows: I64, cols: I64, src: Ptr, lds: I64, dst: Ptr, ldd: I64) = tiers transpose::transpose2d_b2;
+    /// dst[c*ldd + r] = src[r*lds + c], 4-byte elements; no overlap.
+    fn transpose2d_b4(rows: I64, cols: I64, src: Ptr, lds: I64, dst: Ptr, ldd: I64) = tiers transpose::transpose2d_b4;
+    /// dst[c*ldd + r] = src[r*lds + c], 8-byte elements; no overlap.
+    fn transpose2d_b8(rows: I64, cols: I64, src: Ptr, lds: I64, dst: Ptr, ldd: I64) = tiers transpose::transpose2d_b8;
+    /// dst[i] = the low 1 bytes of `value`.
+    fn fill_b1(n: I64, value: I64, dst: Ptr) = tiers movement::fill_b1;
+    /// dst[i] = the low 2 bytes of `value`.
+    fn fill_b2(n: I64, value: I64, dst: Ptr) = tiers movement::fill_b2;
+    /// dst[i] = the low 4 bytes of `value`.
+    fn fill_b4(n: I64, value: I64, dst: Ptr) = tiers movement::fill_b4;
+    /// dst[i] = the low 8 bytes of `value`.
+    fn fill_b8(n: I64, value: I64, dst: Ptr) = tiers movement::fill_b8;
+
+    // -- 16-bit formats, rounding to nearest even
+
+    /// IEEE half to single.
+    fn cvt_f16_f32(n: I64, src: Ptr, dst: Ptr) = tiers convert::cvt_f16_f32;
+    /// Single to IEEE half.
+    fn cvt_f32_f16(n: I64, src: Ptr, dst: Ptr) = tiers convert::cvt_f32_f16;
+    /// bfloat16 to single.
+    fn cvt_bf16_f32(n: I64, src: Ptr, dst: Ptr) = tiers convert::cvt_bf16_f32;
+    /// Single to bfloat16.
+    fn cvt_f32_bf16(n: I64, src: Ptr, dst: Ptr) = tiers convert::cvt_f32_bf16;
+    /// IEEE half to single, one value as bits.
+    fn s_cvt_f16_f32(bits: I64) -> F32 = same convert::s_cvt_f16_f32;
+    /// Single to IEEE half, one value as bits.
+    fn s_cvt_f32_f16(x: F32) -> I64 = same convert::s_cvt_f32_f16;
+    /// bfloat16 to single, one value as bits.
+    fn s_cvt_bf16_f32(bits: I64) -> F32 = same convert::s_cvt_bf16_f32;
+    /// Single to bfloat16, one value as bits.
+    fn s_cvt_f32_bf16(x: F32) -> I64 = same convert::s_cvt_f32_bf16;
+
+    // -- scalar mathematics by value, C's meaning
+
+    /// e^x.
+    fn s_exp_f32(x: F32) -> F32 = same scalar::s_exp::f32;
+    /// 2^x.
+    fn s_exp2_f32(x: F32) -> F32 = same scalar::s_exp2::f32;
+    /// e^x - 1.
+    fn s_expm1_f32(x: F32) -> F32 = same scalar::s_expm1::f32;
+    /// ln x.
+    fn s_log_f32(x: F32) -> F32 = same scalar::s_log::f32;
+    /// ln(1 + x).
+    fn s_log1p_f32(x: F32) -> F32 = same scalar::s_log1p::f32;
+    /// C function sin.
+    fn s_sin_f32(x: F32) -> F32 = same scalar::s_sin::f32;
+    /// C function cos.
+    fn s_cos_f32(x: F32) -> F32 = same scalar::s_cos::f32;
+    /// C function tan.
+    fn s_tan_f32(x: F32) -> F32 = same scalar::s_tan::f32;
+    /// C function asin.
+    fn s_asin_f32(x: F32) -> F32 = same scalar::s_asin::f32;
+    /// C function acos.
+    fn s_acos_f32(x: F32) -> F32 = same scalar::s_acos::f32;
+    /// C function atan.
+    fn s_atan_f32(x: F32) -> F32 = same scalar::s_atan::f32;
+    /// C function sinh.
+    fn s_sinh_f32(x: F32) -> F32 = same scalar::s_sinh::f32;
+    /// C function cosh.
+    fn s_cosh_f32(x: F32) -> F32 = same scalar::s_cosh::f32;
+    /// C function tanh.
+    fn s_tanh_f32(x: F32) -> F32 = same scalar::s_tanh::f32;
+    /// C function asinh.
+    fn s_asinh_f32(x: F32) -> F32 = same scalar::s_asinh::f32;
+    /// C function acosh.
+    fn s_acosh_f32(x: F32) -> F32 = same scalar::s_acosh::f32;
+    /// C function atanh.
+    fn s_atanh_f32(x: F32) -> F32 = same scalar::s_atanh::f32;
+    /// Error function.
+    fn s_erf_f32(x: F32) -> F32 = same scalar::s_erf::f32;
+    /// Nearest integer, halves to even.
+    fn s_round_f32(x: F32) -> F32 = same scalar::s_round::f32;
+    /// x^y.
+    fn s_pow_f32(x: F32, y: F32) -> F32 = same scalar::s_pow::f32;
+    /// Remainder of x / y with the sign of x.
+    fn s_fmod_f32(x: F32, y: F32) -> F32 = same scalar::s_fmod::f32;
+    /// e^x.
+    fn s_exp_f64(x: F64) -> F64 = same scalar::s_exp::f64;
+    /// 2^x.
+    fn s_exp2_f64(x: F64) -> F64 = same scalar::s_exp2::f64;
+    /// e^x - 1.
+    fn s_expm1_f64(x: F64) -> F64 = same scalar::s_expm1::f64;
+    /// ln x.
+    fn s_log_f64(x: F64) -> F64 = same scalar::s_log::f64;
+    /// ln(1 + x).
+    fn s_log1p_f64(x: F64) -> F64 = same scalar::s_log1p::f64;
+    /// C function sin.
+    fn s_sin_f64(x: F64) -> F64 = same scalar::s_sin::f64;
+    /// C function cos.
+    fn s_cos_f64(x: F64) -> F64 = same scalar::s_cos::f64;
+    /// C function tan.
+    fn s_tan_f64(x: F64) -> F64 = same scalar::s_tan::f64;
+    /// C function asin.
+    fn s_asin_f64(x: F64) -> F64 = same scalar::s_asin::f64;
+    /// C function acos.
+    fn s_acos_f64(x: F64) -> F64 = same scalar::s_acos::f64;
+    /// C function atan.
+    fn s_atan_f64(x: F64) -> F64 = same scalar::s_atan::f64;
+    /// C function sinh.
+    fn s_sinh_f64(x: F64) -> F64 = same scalar::s_sinh::f64;
+    /// C function cosh.
+    fn s_cosh_f64(x: F64) -> F64 = same scalar::s_cosh::f64;
+    /// C function tanh.
+    fn s_tanh_f64(x: F64) -> F64 = same scalar::s_tanh::f64;
+    /// C function asinh.
+    fn s_asinh_f64(x: F64) -> F64 = same scalar::s_asinh::f64;
+    /// C function acosh.
+    fn s_acosh_f64(x: F64) -> F64 = same scalar::s_acosh::f64;
+    /// C function atanh.
+    fn s_atanh_f64(x: F64) -> F64 = same scalar::s_atanh::f64;
+    /// Error function.
+    fn s_erf_f64(x: F64) -> F64 = same scalar::s_erf::f64;
+    /// Nearest integer, halves to even.
+    fn s_round_f64(x: F64) -> F64 = same scalar::s_round::f64;
+    /// x^y.
+    fn s_pow_f64(x: F64, y: F64) -> F64 = same scalar::s_pow::f64;
+    /// Remainder of x / y with the sign of x.
+    fn s_fmod_f64(x: F64, y: F64) -> F64 = same scalar::s_fmod::f64;
 }
 
 /// Raised when the layout of `RunCtx`, `Status` or `ModelCode`, or the meaning of a kernel's argument changes.

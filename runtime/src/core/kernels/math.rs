@@ -3,6 +3,7 @@
 //! Each polynomial or rational function was fitted to the least largest relative error (Lawson's method, 40 digits). The
 //! largest errors over all tested floats are in the test `math` of this crate. A lane's result depends on that lane alone.
 //! NaN gives NaN everywhere. Kernels without that care use the `_core` forms on a known range.
+#![allow(clippy::excessive_precision, reason = "nine digits name a float exactly, whichever they are")]
 
 use super::scalar;
 use super::simd::Simd;

@@ -27,7 +27,7 @@ mod libm {
         pub(in crate::core::kernels) safe fn fmod(x: f64, y: f64) -> f64;
     }
 }
-pub(super) use libm::{cos, sin};
+pub(super) use libm::{cos, pow, sin};
 
 /// The square root, correctly rounded.
 #[inline(always)]

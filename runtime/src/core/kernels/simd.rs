@@ -5,12 +5,16 @@
 //! from any vector at hand. Every method compiles to one or a few instructions once inlined into a function that has the
 //! tier's instructions enabled, and each of them rounds the same way in all tiers.
 
+use super::convert::{f32_to_half, half_to_f32};
+
 /// A vector of `LANES` floats. Integer methods work on the lanes' bits.
 pub(crate) trait Simd: Copy + 'static {
     /// Number of floats.
     const LANES: usize;
     /// One truth value per lane.
     type Mask: Copy;
+    /// 64 floats, the width of all reductions.
+    type Wide: Copy + AsMut<[Self]>;
 
     /// # Safety
     /// The CPU has this tier.
@@ -30,6 +34,17 @@ pub(crate) trait Simd: Copy + 'static {
     /// `n` floats are writable at `p`.
     unsafe fn store_part(self, p: *mut f32, n: usize);
 
+    /// `LANES` halves (IEEE binary16) as floats.
+    /// # Safety
+    /// The CPU has this tier; `LANES` halves are readable at `p`.
+    unsafe fn load_f16(p: *const u16) -> Self;
+    /// Rounds to halves, to nearest even.
+    /// # Safety
+    /// `LANES` halves are writable at `p`.
+    unsafe fn store_f16(self, p: *mut u16);
+
+    /// `self` in all 64 lanes.
+    fn wide(self) -> Self::Wide;
     /// `x` in every lane.
     fn c(self, x: f32) -> Self;
     /// The bits `x` in every lane.
@@ -146,6 +161,7 @@ fn pow2(n: i32) -> f32 {
 impl Simd for F32x1 {
     const LANES: usize = 1;
     type Mask = bool;
+    type Wide = [Self; 64];
 
     #[inline(always)]
     unsafe fn splat(x: f32) -> Self {
@@ -172,6 +188,20 @@ impl Simd for F32x1 {
             // SAFETY: writable by contract.
             unsafe { self.store(p) }
         }
+    }
+    #[inline(always)]
+    unsafe fn load_f16(p: *const u16) -> Self {
+        // SAFETY: readable by contract.
+        F32x1(half_to_f32(unsafe { p.read_unaligned() }))
+    }
+    #[inline(always)]
+    unsafe fn store_f16(self, p: *mut u16) {
+        // SAFETY: writable by contract.
+        unsafe { p.write_unaligned(f32_to_half(self.0)) }
+    }
+    #[inline(always)]
+    fn wide(self) -> [Self; 64] {
+        [self; 64]
     }
     #[inline(always)]
     fn c(self, x: f32) -> Self {

@@ -90,6 +90,7 @@ impl F32x16 {
 impl Simd for F32x8 {
     const LANES: usize = 8;
     type Mask = F32x8;
+    type Wide = [Self; 8];
 
     #[inline(always)]
     unsafe fn splat(x: f32) -> Self {
@@ -118,6 +119,20 @@ impl Simd for F32x8 {
     unsafe fn store_part(self, p: *mut f32, n: usize) {
         // SAFETY: masked-off lanes are not accessed; the others are writable by contract.
         unsafe { _mm256_maskstore_ps(p, first(n), self.0) }
+    }
+    #[inline(always)]
+    unsafe fn load_f16(p: *const u16) -> Self {
+        // SAFETY: readable by contract.
+        F32x8(unsafe { _mm256_cvtph_ps(_mm_loadu_si128(p.cast())) })
+    }
+    #[inline(always)]
+    unsafe fn store_f16(self, p: *mut u16) {
+        // SAFETY: writable by contract.
+        unsafe { _mm_storeu_si128(p.cast(), _mm256_cvtps_ph::<_MM_FROUND_TO_NEAREST_INT>(self.0)) }
+    }
+    #[inline(always)]
+    fn wide(self) -> [Self; 8] {
+        [self; 8]
     }
     methods! {
         c(self, x: f32) -> Self { F32x8(_mm256_set1_ps(x)) }
@@ -197,6 +212,7 @@ fn first16(n: usize) -> __mmask16 {
 impl Simd for F32x16 {
     const LANES: usize = 16;
     type Mask = __mmask16;
+    type Wide = [Self; 4];
 
     #[inline(always)]
     unsafe fn splat(x: f32) -> Self {
@@ -222,6 +238,20 @@ impl Simd for F32x16 {
     unsafe fn store_part(self, p: *mut f32, n: usize) {
         // SAFETY: masked-off lanes are not accessed; the others are writable by contract.
         unsafe { _mm512_mask_storeu_ps(p, first16(n), self.0) }
+    }
+    #[inline(always)]
+    unsafe fn load_f16(p: *const u16) -> Self {
+        // SAFETY: readable by contract.
+        F32x16(unsafe { _mm512_cvtph_ps(_mm256_loadu_si256(p.cast())) })
+    }
+    #[inline(always)]
+    unsafe fn store_f16(self, p: *mut u16) {
+        // SAFETY: writable by contract.
+        unsafe { _mm256_storeu_si256(p.cast(), _mm512_cvtps_ph::<_MM_FROUND_TO_NEAREST_INT>(self.0)) }
+    }
+    #[inline(always)]
+    fn wide(self) -> [Self; 4] {
+        [self; 4]
     }
     methods! {
         c(self, x: f32) -> Self { F32x16(_mm512_set1_ps(x)) }
@@ -281,5 +311,32 @@ impl Simd for F32x16 {
     #[inline(always)]
     fn reduce_min(self) -> f32 {
         self.halve(F32x8::min_nan)
+    }
+}
+
+/// Transposes 8 x 8 elements of four bytes.
+///
+/// # Safety
+/// The CPU has AVX2; eight rows of eight elements are readable at `src` and writable at `dst`, `lds` and `ldd` apart.
+#[inline(always)]
+pub(super) unsafe fn transpose_8x8(src: *const f32, lds: isize, dst: *mut f32, ldd: isize) {
+    // SAFETY: the caller's contract.
+    unsafe {
+        let half = |r: isize, at: usize| _mm_loadu_ps(src.offset(r * lds).add(at));
+        // row pairs (r, r + 4): low half from row r, high half from row r + 4, at columns 0..4 and 4..8
+        let pair =
+            |r: isize, at: usize| _mm256_insertf128_ps::<1>(_mm256_castps128_ps256(half(r, at)), half(r + 4, at));
+        let mut at = 0;
+        while at < 8 {
+            let (a, b, c, d) = (pair(0, at), pair(1, at), pair(2, at), pair(3, at));
+            let (ab0, ab1) = (_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b));
+            let (cd0, cd1) = (_mm256_unpacklo_ps(c, d), _mm256_unpackhi_ps(c, d));
+            let out = dst.offset(at as isize * ldd);
+            _mm256_storeu_ps(out, _mm256_shuffle_ps::<0x44>(ab0, cd0));
+            _mm256_storeu_ps(out.offset(ldd), _mm256_shuffle_ps::<0xee>(ab0, cd0));
+            _mm256_storeu_ps(out.offset(2 * ldd), _mm256_shuffle_ps::<0x44>(ab1, cd1));
+            _mm256_storeu_ps(out.offset(3 * ldd), _mm256_shuffle_ps::<0xee>(ab1, cd1));
+            at += 4;
+        }
     }
 }
