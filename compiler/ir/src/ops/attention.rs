@@ -1,5 +1,6 @@
 //! `attention(q, k, v, mask?) {scale, causal}`: softmax(scale * q k^T + mask) v. ONNX: Attention.
 
+use super::number::sum;
 use super::softmax::shifted_exp;
 use super::{check, index};
 use crate::attr::{Attr, AttrKind};
@@ -67,16 +68,16 @@ pub(super) const ATTENTION: OpDef = OpDef {
             let score = |key: usize| {
                 let row_of = |x: &[f64], at: usize| x[at * depth..(at + 1) * depth].to_vec();
                 let (q_row, k_row) = (row_of(&qv, row_index), row_of(&kv, head * keys + key));
-                let dot: f64 = q_row.iter().zip(&k_row).map(|(a, b)| a * b).sum();
+                let dot = sum(q_row.iter().zip(&k_row).map(|(a, b)| a * b));
                 let added = cx.optional(3).zip(mask_strides.as_ref()).map_or(0.0, |(mask, strides)| {
                     mask.f64_at(index::offset(at, &strides[..=lead]) + key * strides[lead + 1])
                 });
                 scale * dot + added
             };
-            let (_, weights, sum) = shifted_exp(&(0..visible).map(score).collect::<Vec<_>>());
+            let (_, weights, total) = shifted_exp(&(0..visible).map(score).collect::<Vec<_>>());
             let nothing = if visible == 0 && keys > 0 { f64::NAN } else { 0.0 };
             for column in 0..width {
-                let products = (0..visible).map(|key| weights[key] / sum * vv[(head * keys + key) * width + column]);
+                let products = (0..visible).map(|key| weights[key] / total * vv[(head * keys + key) * width + column]);
                 out.push(products.fold(nothing, |sum, product| sum + product));
             }
             row_index += 1;

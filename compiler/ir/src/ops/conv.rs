@@ -4,6 +4,7 @@
 //! ONNX: Conv (the importer transposes). `x` is [N, spatial.., C], `w` [M, C/groups, k..] as in ONNX, `bias` [M],
 //! `residual` like the result [N, out.., M]. 1 to 3 spatial axes. Result = act(conv + bias + residual).
 
+use super::number::sum;
 use super::window::{Window, infer_window, spatial};
 use super::{check, index};
 use crate::activation::{ACTIVATIONS, Activation};
@@ -87,19 +88,19 @@ pub(super) const CONV: OpDef = OpDef {
             let taps = weights.len() / (features * depth).max(1);
             for feature in 0..features {
                 let group = feature / (features / groups);
-                let mut sum = 0.0;
+                let mut total = 0.0;
                 for (tap, pixel) in &pairs {
                     let x_row = &values[pixel * channels + group * depth..][..depth];
                     let w_row = &weights[(feature * taps + tap) * depth..][..depth];
-                    sum += x_row.iter().zip(w_row).map(|(a, b)| a * b).sum::<f64>();
+                    total += sum(x_row.iter().zip(w_row).map(|(a, b)| a * b));
                 }
                 if let Some(bias) = cx.optional(2) {
-                    sum += bias.f64_at(feature);
+                    total += bias.f64_at(feature);
                 }
                 if let Some(residual) = cx.optional(3) {
-                    sum += residual.f64_at(out.len());
+                    total += residual.f64_at(out.len());
                 }
-                out.push(activation.apply(sum));
+                out.push(activation.apply(total));
             }
         });
         Ok(vec![Tensor::from_f64(x.dtype(), &shape, &out)])

@@ -3,6 +3,7 @@
 //! ONNX: MatMul, Gemm, FusedMatMul. `a` is [.., M, K], `b` [.., K, N], leading axes broadcast; `bias` is [N];
 //! `residual` has the result's shape. Result = act(a * b + bias + residual).
 
+use super::number::sum;
 use super::{check, index};
 use crate::activation::{ACTIVATIONS, Activation};
 use crate::attr::{Attr, AttrKind};
@@ -77,14 +78,14 @@ pub(super) const MATMUL: OpDef = OpDef {
             m,
             n,
             |a_at, b_at, column| {
-                let mut sum: f64 = (0..k).map(|i| av[a_at + i] * bv[b_at + i * n]).sum();
+                let mut total = sum((0..k).map(|i| av[a_at + i] * bv[b_at + i * n]));
                 if let Some(bias) = cx.optional(2) {
-                    sum += bias.f64_at(column);
+                    total += bias.f64_at(column);
                 }
                 if let Some(residual) = cx.optional(3) {
-                    sum += residual.f64_at(at);
+                    total += residual.f64_at(at);
                 }
-                values.push(activation.apply(sum));
+                values.push(activation.apply(total));
                 at += 1;
             },
             k,

@@ -1,6 +1,7 @@
 //! Normalisation over the trailing axes: layer_norm, rms_norm.
 
 use super::check;
+use super::number::sum;
 use crate::attr::AttrKind;
 use crate::op::{AttrDef, EvalCx, InferCx, OpDef, OpError, PLAIN, Types, attr, operand, optional};
 use crate::tensor::Tensor;
@@ -42,8 +43,8 @@ pub(super) const LAYER_NORM: OpDef = OpDef {
     eval: |cx| {
         eval(cx, |row, eps| {
             let count = row.len() as f64;
-            let mean = row.iter().sum::<f64>() / count;
-            let variance = row.iter().map(|value| (value - mean) * (value - mean)).sum::<f64>() / count;
+            let mean = sum(row.iter().copied()) / count;
+            let variance = sum(row.iter().map(|value| (value - mean) * (value - mean))) / count;
             row.iter().map(|value| (value - mean) / (variance + eps).sqrt()).collect()
         })
     },
@@ -59,7 +60,7 @@ pub(super) const RMS_NORM: OpDef = OpDef {
     infer,
     eval: |cx| {
         eval(cx, |row, eps| {
-            let mean_square = row.iter().map(|value| value * value).sum::<f64>() / row.len() as f64;
+            let mean_square = sum(row.iter().map(|value| value * value)) / row.len() as f64;
             row.iter().map(|value| value / (mean_square + eps).sqrt()).collect()
         })
     },

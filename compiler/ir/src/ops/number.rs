@@ -31,6 +31,11 @@ pub(crate) fn int_range(dtype: DType) -> (i128, i128) {
     if dtype.is_unsigned() { (0, (1i128 << bits) - 1) } else { (-(1i128 << (bits - 1)), (1i128 << (bits - 1)) - 1) }
 }
 
+/// Sum in order, from +0 (the standard library's starts from -0).
+pub(crate) fn sum(values: impl Iterator<Item = f64>) -> f64 {
+    values.fold(0.0, |sum, value| sum + value)
+}
+
 /// The larger of two floats: NaN if one of them is NaN, +0 before -0.
 pub(crate) fn max_f64(a: f64, b: f64) -> f64 {
     if a.is_nan() || b.is_nan() {

@@ -1,7 +1,7 @@
 //! Windows reduced to one element, channels last: max_pool, avg_pool. x is [N, spatial.., C], 1 to 3 spatial axes.
 
 use super::conv::window_of;
-use super::number::{from_ints, int_at, int_range, max_f64};
+use super::number::{from_ints, int_at, int_range, max_f64, sum};
 use super::window::{infer_window, taps_within};
 use super::{check, index};
 use crate::attr::{Attr, AttrKind};
@@ -125,12 +125,13 @@ pub(super) const AVG_POOL: OpDef = OpDef {
         let (x, shape, include_pad) = (cx.operand(0), cx.result_shape(0)?, cx.flag("count_include_pad"));
         let mut out = Vec::new();
         for_each_window(cx, |met| {
-            let sum: f64 = met.positions.iter().map(|&at| met.x.f64_at(at)).sum();
-            out.push(sum / if include_pad { met.padded_taps } else { met.positions.len() } as f64);
+            let total = sum(met.positions.iter().map(|&at| met.x.f64_at(at)));
+            let count = if include_pad { met.padded_taps } else { met.positions.len() };
+            out.push(if count == 0 { 0.0 } else { total / count as f64 });
         })?;
         Ok(vec![Tensor::from_f64(x.dtype(), &shape, &out)])
     },
     doc: "Mean of each window: its sum by the number of elements it meets, with count_include_pad by that of its taps on \
-          elements and padding (what leaves the padding at the end does not count); NaN if that is 0. \
+          elements and padding (what leaves the padding at the end does not count); 0 if that is 0. \
           ONNX: AveragePool.",
 };

@@ -1,7 +1,7 @@
 //! Reductions over axes: sum, mean, max, min, prod. Floats are accumulated in f64 and rounded once, integers exactly
 //! and then wrapped. Without axes they reduce nothing.
 
-use super::number::{from_ints, int_at, int_range, max_f64, min_f64};
+use super::number::{from_ints, int_at, int_range, max_f64, min_f64, sum};
 use super::{check, index};
 use crate::attr::{Attr, AttrKind};
 use crate::dim::Dim;
@@ -96,10 +96,10 @@ macro_rules! reduction {
 
 reduction! {
     #[doc = "Sum; of nothing 0. ONNX: ReduceSum, part of ReduceL1, ReduceL2, ReduceLogSum, ReduceLogSumExp, ReduceSumSquare."]
-    REDUCE_SUM = "reduce_sum", numbers, |group| group.floats().sum(), |group| Ok(group.ints().sum());
+    REDUCE_SUM = "reduce_sum", numbers, |group| sum(group.floats()), |group| Ok(group.ints().sum());
     #[doc = "Sum divided by the count: of nothing NaN; integers truncate, of nothing an error. ONNX: ReduceMean, GlobalAveragePool."]
     REDUCE_MEAN = "reduce_mean", numbers,
-        |group| group.floats().sum::<f64>() / group.offsets.len() as f64,
+        |group| sum(group.floats()) / group.offsets.len() as f64,
         |group| {
             let count = group.offsets.len() as i128;
             let mean = group.ints().sum::<i128>().checked_div(count);

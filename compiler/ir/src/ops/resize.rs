@@ -4,6 +4,7 @@
 //! Every axis is resampled on its own: [`resize_taps`] tells which elements each result element is made of. Places are
 //! computed from the exact fraction out / in unless the model gives another scale.
 
+use super::number::sum;
 use super::{check, index};
 use crate::attr::{Attr, AttrKind};
 use crate::op::{OpDef, OpError, PLAIN, attr, attr_or, one, operand};
@@ -84,6 +85,9 @@ pub(super) const RESIZE: OpDef = OpDef {
                     .sum()
             });
         }
+        if shape.contains(&0) {
+            return index::from_bytes(x, &shape, Vec::new());
+        }
         let (mut values, mut now) = (x.to_f64(), x.shape().to_vec());
         for (axis, taps) in axes.iter().enumerate() {
             let (strides, from) = (index::strides(&now), values);
@@ -91,7 +95,7 @@ pub(super) const RESIZE: OpDef = OpDef {
             values = Vec::new();
             index::for_each(&now, |at| {
                 let row = index::offset(at, &strides) - at[axis] * strides[axis];
-                values.push(taps[at[axis]].iter().map(|(i, weight)| from[row + i * strides[axis]] * weight).sum());
+                values.push(sum(taps[at[axis]].iter().map(|(i, weight)| from[row + i * strides[axis]] * weight)));
             });
         }
         Ok(vec![Tensor::from_f64(x.dtype(), &shape, &values)])
@@ -197,8 +201,8 @@ pub fn resize_taps(sampling: &Sampling, from: usize, to: usize, scale: Option<f6
                 }
             }
             if sampling.exclude_outside || shrink != 1.0 {
-                let sum: f64 = taps.iter().map(|tap| tap.1).sum();
-                taps.iter_mut().for_each(|tap| tap.1 /= sum);
+                let total = sum(taps.iter().map(|tap| tap.1));
+                taps.iter_mut().for_each(|tap| tap.1 /= total);
             }
             taps
         })

@@ -56,5 +56,5 @@ pub(super) const SLICE: OpDef = OpDef {
 fn outside(cx: &InferCx<'_>, position: &Dim, size: &Dim) -> bool {
     position.is_overflow()
         || check::known_gt(cx, &Dim::ZERO, position)
-        || check::known_gt(cx, &(position + &Dim::ONE), size)
+        || check::known_gt(cx, position, &(size - &Dim::ONE))
 }

@@ -1,6 +1,6 @@
 //! `softmax(x) {axis}` and `log_softmax(x) {axis}`. ONNX: Softmax 13, LogSoftmax 13.
 
-use super::{check, index};
+use super::{check, index, number};
 use crate::attr::AttrKind;
 use crate::op::{EvalCx, InferCx, OpDef, OpError, PLAIN, Types, attr, operand};
 use crate::tensor::Tensor;
@@ -13,9 +13,9 @@ fn infer(cx: &mut InferCx<'_>) -> Result<Types, OpError> {
 
 /// exp(x - max) of a row and their sum. NaN anywhere, or a row of only -inf, makes every value NaN.
 pub(super) fn shifted_exp(row: &[f64]) -> (f64, Vec<f64>, f64) {
-    let max = row.iter().copied().fold(f64::NEG_INFINITY, super::number::max_f64);
+    let max = row.iter().copied().fold(f64::NEG_INFINITY, number::max_f64);
     let values: Vec<f64> = row.iter().map(|value| (value - max).exp()).collect();
-    let sum = values.iter().sum();
+    let sum = number::sum(values.iter().copied());
     (max, values, sum)
 }
 

@@ -77,7 +77,7 @@ unary! {
     #[doc = "|x|; the smallest signed integer stays as it is. ONNX: Abs."]
     ABS = "abs", numbers, f64::abs, i128::abs;
     #[doc = "-1, 0 or 1; NaN stays NaN. ONNX: Sign."]
-    SIGN = "sign", numbers, |x| if x == 0.0 || x.is_nan() { x } else { x.signum() }, i128::signum;
+    SIGN = "sign", numbers, |x| if x == 0.0 { 0.0 } else { x.signum() }, i128::signum;
     #[doc = "The largest whole number <= x; integers stay. ONNX: Floor."]
     FLOOR = "floor", numbers, f64::floor, same;
     #[doc = "The smallest whole number >= x; integers stay. ONNX: Ceil."]
