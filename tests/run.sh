@@ -18,10 +18,18 @@ step "cargo test"
 cargo build --workspace --release
 INSTA_UPDATE=no cargo test --workspace --release
 
-step "trained models against onnxruntime"
 target=${CARGO_TARGET_DIR:-target}
 if "${LATHE:-$target/release/lathe}" run --help >/dev/null 2>&1; then
+    step "trained models against onnxruntime"
     "$python" tests/scripts/match.py digits magika oww_melspectrogram oww_embedding ppocr_v4_det dnsmos_sig_bak_ovr
+
+    step "small models of the zoo, at several sizes"
+    "$python" tests/scripts/match.py --zoo --sizes mobilenet_v2 deit_tiny.traced whisper_tiny_enc minilm minilm.traced
+
+    if [ -f tests/suite/passing.txt ]; then
+        step "ONNX's backend suite"
+        "$python" tests/suite/run.py
+    fi
 else
-    echo "skipped: this lathe cannot run models yet"
+    printf '\nskipped: this lathe cannot run models yet\n'
 fi

@@ -1,0 +1,129 @@
+#!/usr/bin/env python3
+"""Runs ONNX's own backend suite through `lathe run`.
+
+usage: run.py [--filter REGEX] [--kind KIND] [--json FILE] [--jobs N] [--seconds N] [-v] [--bless]
+
+Verdicts: passed; wrong (ran, and a value, shape or type differs by the suite's own comparison); unsupported (lathe says
+so); invalid (lathe takes the model for an invalid one); bug (lathe says so); crash (a signal); timeout; error (the rest).
+
+tests/suite/passing.txt lists the cases that pass, one a line: a listed case that no longer does fails the run, and
+--bless brings the list up to date. Exit status: 0 every listed case passed, 1 not."""
+import argparse
+import collections
+import concurrent.futures
+import json
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+
+import cases
+import onnx
+from onnx.backend.test.runner import Runner
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "scripts"))
+import project  # noqa: E402  (it lies in the folder added above)
+
+PASSING = pathlib.Path(__file__).with_name("passing.txt")
+VERDICTS = {3: "unsupported", 4: "invalid", 70: "bug"}
+
+
+def run_set(folder, place, model, about, seconds):
+    """(verdict, reason) of one data set."""
+    with tempfile.TemporaryDirectory() as out:
+        command = [project.lathe(), "run", folder / "model.onnx", "--input-dir", place, "--output-dir", out, "--threads", "1"]
+        try:
+            done = subprocess.run(command, capture_output=True, timeout=seconds, text=True, errors="replace")
+        except subprocess.TimeoutExpired:
+            return "timeout", f"more than {seconds:g} s"
+        said = " | ".join((done.stderr or done.stdout).strip().splitlines()[:3])[:400]
+        if done.returncode < 0:
+            return "crash", f"signal {-done.returncode}: {said}"
+        if done.returncode:
+            return VERDICTS.get(done.returncode, "error"), said
+        try:
+            wanted = cases.read_values(place, "output", model.graph.output)
+            found = cases.read_values(pathlib.Path(out), "output", model.graph.output)
+            Runner.assert_similar_outputs(wanted, found, rtol=about["rtol"], atol=about["atol"])
+        except Exception as error:  # numpy's comparison raises more than assertions
+            return "wrong", " ".join(f"{type(error).__name__}: {error}".split())[:400]
+    return "passed", ""
+
+
+def run_case(folder, seconds):
+    """The case's row: the verdict of its first data set that does not pass."""
+    about = json.loads((folder / "case.json").read_text())
+    model = onnx.load(folder / "model.onnx")
+    verdict, reason = "passed", ""
+    for place in sorted(folder.glob("set_*")):
+        verdict, reason = run_set(folder, place, model, about, seconds)
+        if verdict != "passed":
+            break
+    return {"case": f"{folder.parent.name}/{folder.name}", "class": about["class"], "opset": about["opset"],
+            "verdict": verdict, "reason": reason}
+
+
+def print_counts(rows, key, title):
+    """A line for each value of `key`: how many cases have which verdict."""
+    groups = collections.defaultdict(collections.Counter)
+    for row in rows:
+        groups[key(row)][row["verdict"]] += 1
+    print(f"\n{title}")
+    for name, counts in sorted(groups.items(), key=lambda group: -group[1].total()):
+        rest = ", ".join(f"{verdict} {count}" for verdict, count in counts.most_common() if verdict != "passed")
+        share = counts["passed"] / counts.total()
+        print(f"  {name:26} {counts['passed']:5} of {counts.total():5} passed {share:6.1%}   {rest}")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--filter", default="", metavar="REGEX")
+    parser.add_argument("--kind", choices=cases.KINDS)
+    parser.add_argument("--json", type=pathlib.Path, metavar="FILE")
+    parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--seconds", type=float, default=60, help="limit for one run")
+    parser.add_argument("--bless", action="store_true")
+    parser.add_argument("-v", action="store_true", help="print each case that does not pass")
+    args = parser.parse_args()
+    if not project.lathe().exists():
+        project.stop(f"{project.lathe()} is not there: cargo build --release")
+    if args.bless and (args.filter or args.kind):
+        project.stop("--bless needs a run of all cases")
+    folders = [
+        folder
+        for folder in cases.write_all(project.CACHE / "suite")
+        if re.search(args.filter, folder.name) and args.kind in (None, folder.parent.name)
+    ]
+    rows = []
+    with concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
+        for row in pool.map(lambda folder: run_case(folder, args.seconds), folders):
+            rows.append(row)
+            if args.v and row["verdict"] != "passed":
+                print(f"{row['verdict']:12} {row['case']}: {row['reason'][:200]}", flush=True)
+    if args.json:
+        args.json.write_text(json.dumps(rows, indent=0) + "\n")
+
+    print_counts(rows, lambda row: row["class"], "by class")
+    print_counts(rows, lambda row: row["case"].split("/")[0], "by kind")
+    passed = {row["case"] for row in rows if row["verdict"] == "passed"}
+    listed = set(PASSING.read_text().split()) if PASSING.exists() else set()
+    lost = [row for row in rows if row["case"] in listed - passed]
+    gone = listed - {row["case"] for row in rows} if not (args.filter or args.kind) else set()
+    if args.bless:
+        PASSING.write_text("".join(f"{case}\n" for case in sorted(passed)))
+        print(f"\n{PASSING.name}: {len(passed - listed)} added, {len(listed - passed)} taken out")
+        lost, gone = [], set()
+    for row in lost:
+        print(f"\nno longer passes: {row['case']}: {row['verdict']}: {row['reason']}")
+    for case in sorted(gone):
+        print(f"\nlisted, but the suite has no such case: {case}")
+    if passed - listed and not args.bless:
+        print(f"\n{len(passed - listed)} more pass than tests/suite/passing.txt lists; --bless adds them")
+    print(f"\n{len(passed)} of {len(rows)} cases pass; {len(listed & passed)} listed ones do, {len(lost) + len(gone)} do not")
+    return 1 if lost or gone or not rows else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
