@@ -3,6 +3,7 @@
 //! windows; on a shared machine the minimum is the figure to compare.
 #![allow(clippy::print_stdout, reason = "a benchmark reports on standard output")]
 
+use lathe_runtime::core::kernels::attention::attention_scratch;
 use lathe_runtime::core::table::{Kernels, table_of};
 use lathe_runtime::core::tier::Tier;
 use std::hint::black_box;
@@ -134,6 +135,10 @@ fn gemms(kernels: &Kernels, report: &mut Report) {
         (8, 768, 768),
         (16, 768, 768),
         (128, 50, 768),
+        (24, 2048, 64),
+        (24, 64, 2048),
+        (24, 64, 512),
+        (24, 512, 64),
     ] {
         let (a, b, mut c) = (floats(m * k), floats(n.next_multiple_of(16) * k), vec![0.0; m * n]);
         let flops = 2.0 * (m * n * k) as f64;
@@ -173,6 +178,56 @@ fn gemms(kernels: &Kernels, report: &mut Report) {
     }
 }
 
+fn attentions(kernels: &Kernels, report: &mut Report) {
+    for (sq, sk, d, causal) in [
+        (128, 128, 64, -1),
+        (197, 197, 64, -1),
+        (512, 512, 64, -1),
+        (512, 512, 64, 0),
+        (2048, 2048, 64, -1),
+        (128, 128, 128, -1),
+        (1, 1024, 64, -1),
+    ] {
+        // twelve heads side by side
+        let ld = 12 * d;
+        let (q, k, v, o) = (floats(sq * ld), floats(sk * ld), floats(sk * ld), vec![0.0; sq * ld]);
+        let scratch = vec![0.0; attention_scratch(sq, sk, d, d) / 4 + 16];
+        let scratch = at(&scratch[scratch.as_ptr().align_offset(64)..]);
+        let scale = 1.0 / (d as f32).sqrt();
+        let share = if causal < 0 { 1.0 } else { 0.5 };
+        let name = format!("attention {sq}x{sk}, d {d}, causal {causal}");
+        let [sq, sk, di, ldi] = [sq, sk, d, ld].map(|x| x as i64);
+        let flops = 4.0 * (sq * sk * di) as f64 * share;
+        report.line(&name, flops, 0.0, || {
+            let null = std::ptr::null_mut();
+            // SAFETY: sizes as allocated.
+            unsafe {
+                (kernels.attention_f32)(
+                    sq,
+                    sk,
+                    di,
+                    di,
+                    at(&q),
+                    ldi,
+                    at(&k),
+                    ldi,
+                    at(&v),
+                    ldi,
+                    at(&o),
+                    ldi,
+                    scale,
+                    null,
+                    0,
+                    0,
+                    causal,
+                    scratch,
+                )
+            }
+            black_box(&o);
+        });
+    }
+}
+
 fn main() {
     let mut filter: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with("--")).collect();
     let wanted: Vec<Tier> = filter.iter().filter_map(|part| Tier::from_name(part)).collect();
@@ -187,5 +242,6 @@ fn main() {
         println!("{}: peak {peak:.1} GFLOP/s", tier.name());
         let mut report = Report { filter: filter.clone(), probe, peak };
         gemms(kernels, &mut report);
+        attentions(kernels, &mut report);
     }
 }

@@ -106,6 +106,14 @@ kernels! {
     /// Packs B for `gemm_f32`: element (kk, j) = b[kk * rs + j * cs] goes to out[(j / 16) * 16 * k + kk * 16 + j % 16]; the
     /// last panel is filled up with zeros.
     fn pack_b_f32(k: I64, n: I64, b: Ptr, rs: I64, cs: I64, out: Ptr) = tiers gemm::pack_b_f32;
+    /// One head: O[sq, dv] = softmax(scale * Q[sq, d] * K[sk, d]^T + mask) * V[sk, dv]. The mask is null or additive,
+    /// element (i, j) at mask[i * mask_row + j * mask_col], strides of 0 allowed. causal: -1, or query i sees the keys
+    /// j <= i + causal only (K, V and mask beyond are never used). A row masked by -inf altogether is NaN; without keys it
+    /// is 0. Scratch: `attention_scratch` bytes. No bit depends on how the caller cuts the query rows.
+    fn attention_f32(
+        sq: I64, sk: I64, d: I64, dv: I64, q: Ptr, ldq: I64, k: Ptr, ldk: I64, v: Ptr, ldv: I64, o: Ptr, ldo: I64,
+        scale: F32, mask: Ptr, mask_row: I64, mask_col: I64, causal: I64, scratch: Ptr,
+    ) = tiers attention::attention_f32;
 
     // -- element-wise, one operand: y[i] = f(x[i])
 

@@ -6,7 +6,7 @@
 
 use super::epilogue::Epilogue;
 use super::gemm_tile::{Tile, TileArgs, layout};
-use super::outline::{PANEL, Tier};
+use super::outline::{Body, PANEL, Tier};
 use super::simd::{F32x1, Simd};
 #[cfg(target_arch = "x86_64")]
 use super::simd::{F32x8, F32x16};
@@ -14,7 +14,7 @@ use super::simd::{F32x8, F32x16};
 type TileFn = unsafe fn(&mut TileArgs);
 
 /// The register tiles of a tier.
-pub(crate) trait Tiles: Tier {
+pub(crate) trait Tiles: Sized {
     /// How many panels wide the next group of columns is, and the most rows of its tiles. `row_bytes` is the distance of
     /// two rows of A.
     fn choose(rows: usize, panels_left: usize, row_bytes: usize) -> (usize, usize);
@@ -29,8 +29,8 @@ macro_rules! tile_table {
         #[inline(always)]
         fn tile<const LAYOUT: u8>(rows: usize, panels: usize) -> TileFn {
             match (panels, rows) {
-                $($(($panels, $rows) => Self::run::<Tile<$rows, { $panels * PANEL / Self::LANES }, LAYOUT>>,)+)+
-                _ => Self::run::<Tile<1, { PANEL / Self::LANES }, LAYOUT>>,
+                $($(($panels, $rows) => <Self as Tier>::run::<Tile<$rows, { $panels * PANEL / Self::LANES }, LAYOUT>>,)+)+
+                _ => <Self as Tier>::run::<Tile<1, { PANEL / Self::LANES }, LAYOUT>>,
             }
         }
     };
@@ -92,12 +92,90 @@ impl Tiles for F32x16 {
     }
 }
 
+/// The arguments of a GEMM.
+pub(crate) struct GemmArgs {
+    pub(crate) m: usize,
+    pub(crate) n: usize,
+    pub(crate) k: usize,
+    pub(crate) a: *const f32,
+    pub(crate) lda: usize,
+    pub(crate) b: *const f32,
+    pub(crate) b_row: usize,
+    pub(crate) b_panel: usize,
+    /// Whether the rows of a panel follow each other (`b_row` = 16) and all columns of the last panel are readable.
+    pub(crate) packed: bool,
+    pub(crate) c: *mut f32,
+    pub(crate) ldc: usize,
+    pub(crate) epilogue: Epilogue,
+}
+
+/// A GEMM on sizes that are not empty.
+///
+/// Safety: `m` rows of `k` floats are readable at `a`, `k` rows of `n` columns at `b` (rounded up to whole panels if
+/// packed), and `m` rows of `n` floats writable at `c`; the epilogue's pointers are null or as large as C asks.
+pub(crate) struct Gemm;
+
+impl Body for Gemm {
+    type Args = GemmArgs;
+
+    #[inline(always)]
+    unsafe fn body<V: Tier>(args: &mut GemmArgs) {
+        let GemmArgs { m, n, k, a, lda, b, b_row, b_panel, packed, c, ldc, epilogue } = *args;
+        let panels = if packed { n.div_ceil(PANEL) } else { n / PANEL };
+
+        let mut panel = 0;
+        while panel < panels {
+            let (width, max_rows) = V::choose(m, panels - panel, lda.wrapping_mul(4));
+            let column = panel * PANEL;
+            let mut args = TileArgs {
+                a,
+                lda,
+                b: b.wrapping_add(panel * b_panel),
+                b_row,
+                b_panel,
+                k,
+                c: c.wrapping_add(column),
+                ldc,
+                tiles: 0,
+                columns: (n - column).min(width * PANEL),
+                epilogue: epilogue.at(0, column),
+                next: b.wrapping_add((panel + width) * b_panel),
+                next_lines: if packed { k * width.min(panels - panel - width) } else { 0 },
+            };
+            let tile = if packed { V::tile::<{ layout::PACKED }> } else { V::tile::<{ layout::STRIDED }> };
+            // SAFETY: the group's columns exist (the packed ones at least as padding); `rows` covers all of `m` exactly.
+            unsafe { rows(&mut args, m, max_rows, |count| tile(count, width)) }
+            panel += width;
+        }
+        let column = panels * PANEL;
+        if column < n {
+            let (_, max_rows) = V::choose(m, 1, lda.wrapping_mul(4));
+            let mut args = TileArgs {
+                a,
+                lda,
+                b: b.wrapping_add(panels * b_panel),
+                b_row,
+                b_panel,
+                k,
+                c: c.wrapping_add(column),
+                ldc,
+                tiles: 0,
+                columns: n - column,
+                epilogue: epilogue.at(0, column),
+                next: b,
+                next_lines: 0,
+            };
+            // SAFETY: the masked tile touches no column beyond `n`; `rows` covers all of `m` exactly.
+            unsafe { rows(&mut args, m, max_rows, |count| V::tile::<{ layout::MASKED }>(count, 1)) }
+        }
+    }
+}
+
 /// # Safety
-/// The CPU has the tier; `m` rows of `k` floats are readable at `a`, `k` rows of `n` columns at `b` (rounded up to whole
-/// panels if packed), and `m` rows of `n` floats writable at `c`; the epilogue's pointers are null or as large as C asks.
+/// As [`Gemm`], and the CPU has the tier.
 #[inline(always)]
 #[allow(clippy::too_many_arguments, reason = "the arguments of a BLAS call")]
-pub(crate) unsafe fn gemm<V: Tiles>(
+unsafe fn gemm<V: Tier>(
     m: i64,
     n: i64,
     k: i64,
@@ -118,59 +196,23 @@ pub(crate) unsafe fn gemm<V: Tiles>(
     if m <= 0 || n <= 0 {
         return;
     }
-    let (m, n, k) = (m as usize, n as usize, k.max(0) as usize);
-    let (lda, ldc, b_row, b_panel) = (lda as usize, ldc as usize, b_row as usize, b_panel as usize);
-    let (a, b, c) = (a.cast::<f32>().cast_const(), b.cast::<f32>().cast_const(), c.cast::<f32>());
-    let epilogue = Epilogue { bias: bias.cast(), res: res.cast(), ldres: ldres as usize, act, p0, p1 };
-    // with one row of B the strides do not tell whether its padding may be read
-    let packed = b_row == PANEL && b_panel == k.wrapping_mul(PANEL) && k > 1;
-    let panels = if packed { n.div_ceil(PANEL) } else { n / PANEL };
-
-    let mut panel = 0;
-    while panel < panels {
-        let (width, max_rows) = V::choose(m, panels - panel, lda.wrapping_mul(4));
-        let column = panel * PANEL;
-        let mut args = TileArgs {
-            a,
-            lda,
-            b: b.wrapping_add(panel * b_panel),
-            b_row,
-            b_panel,
-            k,
-            c: c.wrapping_add(column),
-            ldc,
-            tiles: 0,
-            columns: (n - column).min(width * PANEL),
-            epilogue: epilogue.at(0, column),
-            next: b.wrapping_add((panel + width) * b_panel),
-            next_lines: if packed { k * width.min(panels - panel - width) } else { 0 },
-        };
-        let tile = if packed { V::tile::<{ layout::PACKED }> } else { V::tile::<{ layout::STRIDED }> };
-        // SAFETY: the group's columns exist (the packed ones at least as padding); `rows` covers all of `m` exactly.
-        unsafe { rows(&mut args, m, max_rows, |count| tile(count, width)) }
-        panel += width;
-    }
-    let column = panels * PANEL;
-    if column < n {
-        let (_, max_rows) = V::choose(m, 1, lda.wrapping_mul(4));
-        let mut args = TileArgs {
-            a,
-            lda,
-            b: b.wrapping_add(panels * b_panel),
-            b_row,
-            b_panel,
-            k,
-            c: c.wrapping_add(column),
-            ldc,
-            tiles: 0,
-            columns: n - column,
-            epilogue: epilogue.at(0, column),
-            next: b,
-            next_lines: 0,
-        };
-        // SAFETY: the masked tile touches no column beyond `n`; `rows` covers all of `m` exactly.
-        unsafe { rows(&mut args, m, max_rows, |count| V::tile::<{ layout::MASKED }>(count, 1)) }
-    }
+    let mut args = GemmArgs {
+        m: m as usize,
+        n: n as usize,
+        k: k.max(0) as usize,
+        a: a.cast(),
+        lda: lda as usize,
+        b: b.cast(),
+        b_row: b_row as usize,
+        b_panel: b_panel as usize,
+        // with one row of B the strides do not tell whether its padding may be read
+        packed: b_row == PANEL as i64 && b_panel == k.wrapping_mul(PANEL as i64) && k > 1,
+        c: c.cast(),
+        ldc: ldc as usize,
+        epilogue: Epilogue { bias: bias.cast(), res: res.cast(), ldres: ldres as usize, act, p0, p1 },
+    };
+    // SAFETY: the caller's contract is that of `Gemm`.
+    unsafe { Gemm::body::<V>(&mut args) }
 }
 
 /// Covers `m` rows by tiles of at most `max_rows` rows that differ by one at most.

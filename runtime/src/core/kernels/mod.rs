@@ -16,6 +16,7 @@ mod simd_x86;
 pub mod act;
 pub(crate) mod binary;
 pub(crate) mod convert;
+pub mod attention;
 pub(crate) mod epilogue;
 pub(crate) mod gemm;
 pub(crate) mod gemm_tile;
