@@ -2,6 +2,8 @@
 
 pub mod context;
 pub mod kernels;
+pub mod pool;
 pub mod status;
+pub mod sys;
 pub mod table;
 pub mod tier;

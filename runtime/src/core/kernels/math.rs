@@ -47,6 +47,13 @@ pub(crate) fn exp<V: Simd>(x: V) -> V {
     q.add(x.c(1.0)).scale(n)
 }
 
+/// e^x for x <= 0, for the sums of a softmax: below -86.9 it may be 0.
+#[inline(always)]
+pub(crate) fn exp_below<V: Simd>(x: V) -> V {
+    let (n, q) = exp_parts(x.c(-110.0).max_x86(x));
+    q.add(x.c(1.0)).scale_down(n)
+}
+
 /// e^x - 1 for x <= 60, without cancellation near 0.
 #[inline(always)]
 fn exp_m1<V: Simd>(x: V) -> V {

@@ -72,6 +72,12 @@ pub(crate) trait Simd: Copy + 'static {
     fn round_even(self) -> Self;
     /// `self * 2^n` for integral `n`, |n| <= 250, rounded once (denormals included) for |self| in [1/4, 4].
     fn scale(self, n: Self) -> Self;
+    /// As `scale` for n <= 0, but may give 0 where n < -125: cheaper where there is no instruction for it.
+    #[inline(always)]
+    fn scale_down(self, n: Self) -> Self {
+        let scaled = self.iadd(n.to_int().shl::<23>());
+        self.c(0.0).select(n.lt(n.c(-125.0)), scaled)
+    }
 
     fn and(self, o: Self) -> Self;
     fn or(self, o: Self) -> Self;

@@ -268,6 +268,7 @@ impl Simd for F32x16 {
         ceil(self) -> Self { F32x16(_mm512_roundscale_ps::<{ _MM_FROUND_TO_POS_INF | _MM_FROUND_NO_EXC }>(self.0)) }
         round_even(self) -> Self { F32x16(_mm512_roundscale_ps::<ROUND_EVEN>(self.0)) }
         scale(self, n: Self) -> Self { F32x16(_mm512_scalef_ps(self.0, n.0)) }
+        scale_down(self, n: Self) -> Self { F32x16(_mm512_scalef_ps(self.0, n.0)) }
         and(self, o: Self) -> Self { F32x16(_mm512_and_ps(self.0, o.0)) }
         or(self, o: Self) -> Self { F32x16(_mm512_or_ps(self.0, o.0)) }
         xor(self, o: Self) -> Self { F32x16(_mm512_xor_ps(self.0, o.0)) }

@@ -16,7 +16,7 @@ impl<V: Simd, const STORE: bool> Visit<V> for ExpOf<V, STORE> {
     unsafe fn full(&mut self, at: usize) -> V {
         // SAFETY: within the rows by contract.
         unsafe {
-            let e = math::exp(V::load(self.x.add(at)).sub(self.max));
+            let e = math::exp_below(V::load(self.x.add(at)).sub(self.max));
             if STORE {
                 e.store(self.y.add(at));
             }
@@ -29,7 +29,7 @@ impl<V: Simd, const STORE: bool> Visit<V> for ExpOf<V, STORE> {
         // infinite, and then the row is NaN anyway.
         unsafe {
             let minus_infinity = neutral.c(f32::NEG_INFINITY);
-            let e = math::exp(V::load_part(self.x.add(at), n, minus_infinity).sub(self.max));
+            let e = math::exp_below(V::load_part(self.x.add(at), n, minus_infinity).sub(self.max));
             if STORE {
                 e.store_part(self.y.add(at), n);
             }
