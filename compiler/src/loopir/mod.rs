@@ -24,7 +24,7 @@ mod types;
 mod verify;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use builder::{Builder, IntoBase, Mutable, ProgramBuilder};
 pub use expr::{Base, BinaryOp, CompareOp, Expr, ExprKind, Place, UnaryOp};
