@@ -314,7 +314,7 @@ impl<'p> Builder<'p> {
     /// A loop over `lo, lo + step, ..` below `hi`; the closure gets the loop variable.
     pub fn for_(&mut self, lo: impl Into<Expr>, hi: impl Into<Expr>, step: i64, build: impl FnOnce(&mut Self, Expr)) {
         let (lo, hi) = (lo.into(), hi.into());
-        let var = self.new_var("i", Type::I64);
+        let var = self.new_var("i_", Type::I64);
         let body = self.block(|b| build(b, Expr::var(var, Type::I64)));
         self.push(Stmt::For { var, lo, hi, step, body });
     }

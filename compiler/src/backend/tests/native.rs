@@ -108,7 +108,7 @@ pub(super) fn run_blob(
             BufferKind::Alias { .. } => std::ptr::null_mut(),
         });
     }
-    let stride = plan[1].next_multiple_of(64);
+    let stride = (plan[1] + 63) & !63;
     let (mut scratch, skip) = aligned((stride * threads) as usize);
     let ctx = RunCtx {
         kernels: select().0,
