@@ -1,5 +1,6 @@
-//! The compiler.
+//! The compiler: ONNX in and out, planning, loop IR, backends, artifacts.
 
 pub mod backend;
 pub mod loopir;
 pub mod onnx;
+pub mod plan;

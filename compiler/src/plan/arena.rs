@@ -1,0 +1,126 @@
+//! The arena: one block of memory for all intermediate buffers of a run.
+//!
+//! Two buffers may overlap if no kernel between the first use of one and the last use of the other uses both. Buffers
+//! are placed largest first, each at the lowest gap at typical sizes. What is kept of that placement is only the order:
+//! each buffer starts at the highest end among the overlapping-in-time buffers below it, an expression over the
+//! symbols, so the plan holds for every value of them and is constant when all sizes are.
+
+use crate::loopir::{Base, BufferId, BufferKind, Expr, ExprKind, Program, ProgramBuilder, Stmt, walk_stmts};
+use std::collections::BTreeMap;
+
+/// Alignment of every buffer in the arena, in bytes.
+pub const ALIGN: i64 = 64;
+
+/// First and last launch that uses a buffer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Life {
+    first: usize,
+    last: usize,
+}
+
+/// A buffer's place: which buffers it must start above.
+struct Placed {
+    buffer: BufferId,
+    life: Life,
+    start: i64,
+    end: i64,
+}
+
+/// Offset of every arena buffer in bytes, in declaration order, and the size of the arena.
+pub struct Arena {
+    /// Offsets, over symbols.
+    pub offsets: Vec<(BufferId, Expr)>,
+    /// Bytes, over symbols.
+    pub bytes: Expr,
+}
+
+/// Plans the arena for the schedule (kernels in launch order). `typical` gives an expression's value at typical sizes.
+pub fn place(out: &ProgramBuilder, schedule: &[crate::loopir::KernelId], typical: &dyn Fn(&Expr) -> i64) -> Arena {
+    let program = out.program();
+    let lives = lives(program, schedule);
+    let size = |buffer: BufferId| {
+        let declared = program.buffer(buffer);
+        (declared.len.clone() * declared.elem.size()).ceil_div(ALIGN) * ALIGN
+    };
+    let mut order: Vec<(i64, BufferId, Life)> =
+        lives.iter().map(|(&buffer, &life)| (typical(&size(buffer)).max(0), buffer, life)).collect();
+    order.sort_by_key(|(bytes, buffer, life)| (std::cmp::Reverse(*bytes), life.first, *buffer));
+    let mut placed: Vec<Placed> = Vec::new();
+    for (bytes, buffer, life) in order {
+        let mut others: Vec<(i64, i64)> = placed
+            .iter()
+            .filter(|other| other.life.first <= life.last && life.first <= other.life.last)
+            .map(|other| (other.start, other.end))
+            .collect();
+        others.sort_unstable();
+        let mut start = 0;
+        for (other_start, other_end) in others {
+            if other_start - start >= bytes {
+                break;
+            }
+            start = start.max(other_end);
+        }
+        placed.push(Placed { buffer, life, start, end: start + bytes });
+    }
+    placed.sort_by_key(|p| (p.start, p.end, p.buffer));
+    let mut ends: BTreeMap<BufferId, Expr> = BTreeMap::new();
+    let mut offsets: BTreeMap<BufferId, Expr> = BTreeMap::new();
+    let mut bytes = Expr::i64(0);
+    for (index, this) in placed.iter().enumerate() {
+        let mut start = Expr::i64(0);
+        for below in &placed[..index] {
+            let conflicts = below.life.first <= this.life.last && this.life.first <= below.life.last;
+            if conflicts && !is_below_another(&placed[..index], below, this) {
+                start = start.max(ends[&below.buffer].clone());
+            }
+        }
+        let end = &start + size(this.buffer);
+        bytes = bytes.max(end.clone());
+        offsets.insert(this.buffer, start);
+        ends.insert(this.buffer, end);
+    }
+    Arena { offsets: offsets.into_iter().collect(), bytes }
+}
+
+/// True if some third buffer lies above `low` and below `high` whenever both matter, which makes the pair's own bound
+/// redundant.
+fn is_below_another(placed: &[Placed], low: &Placed, high: &Placed) -> bool {
+    let overlap = |a: &Placed, b: &Placed| a.life.first <= b.life.last && b.life.first <= a.life.last;
+    placed.iter().any(|mid| {
+        mid.buffer != low.buffer
+            && mid.start >= low.end
+            && mid.end <= high.start
+            && overlap(mid, low)
+            && overlap(mid, high)
+    })
+}
+
+fn lives(program: &Program, schedule: &[crate::loopir::KernelId]) -> BTreeMap<BufferId, Life> {
+    let mut lives: BTreeMap<BufferId, Life> = BTreeMap::new();
+    for (at, &kernel) in schedule.iter().enumerate() {
+        let mut touch = |base: &Base| {
+            if let Base::Buffer(buffer) = base {
+                let (buffer, _) = program.resolve_alias(*buffer);
+                if program.buffer(buffer).kind == BufferKind::Arena {
+                    lives.entry(buffer).or_insert(Life { first: at, last: at }).last = at;
+                }
+            }
+        };
+        let kernel = program.kernel(kernel);
+        let mut visit = |expr: &Expr| {
+            expr.walk(&mut |expr| {
+                if let ExprKind::Load(place) | ExprKind::Addr(place) = expr.kind() {
+                    touch(&place.base);
+                }
+            });
+        };
+        visit(&kernel.tiles);
+        walk_stmts(&kernel.body.stmts, &mut |stmt| stmt.for_each_expr(&mut visit));
+        walk_stmts(&kernel.body.stmts, &mut |stmt| {
+            if let Stmt::Store { place, .. } = stmt {
+                touch(&place.base);
+            }
+        });
+    }
+    lives
+}

@@ -1,0 +1,173 @@
+//! The program's edge: inputs and outputs, `@bind`, `@plan` and the schedule.
+
+use super::lowering::Lowering;
+use super::scalar::scalar_type;
+use super::view::View;
+use super::{Plan, arena};
+use crate::loopir::{Builder, Expr, ExprKind, PlanSlot, SymbolId};
+use lathe_ir::{Symbol, TensorType, ValueId};
+use std::collections::BTreeMap;
+
+/// Status code of an input whose sizes do not fit: the runtime's `Code::ShapeMismatch`.
+const SHAPE_MISMATCH: i32 = 2;
+/// Largest value of a symbol without a bound of its own.
+const UNBOUNDED: i64 = 1 << 40;
+
+/// Declares symbols and inputs, and gives graph results their places among the outputs.
+pub(super) fn declare(l: &mut Lowering<'_>) {
+    let module = l.module;
+    for (symbol, info) in &module.env.symbols {
+        let (id, _) = l.out.symbol(symbol.name(), info.lo, info.hi.unwrap_or(UNBOUNDED));
+        l.dims.insert(symbol, id);
+    }
+    for (index, port) in module.main.params.iter().enumerate() {
+        let ty = module.main.ty(port.value).clone();
+        let len = l.dims.expr(&ty.elements());
+        let buffer = l.out.input(&format!("in{index}"), scalar_type(ty.dtype), len, index as u32, ty.rank() as u32);
+        l.share_buffer(port.value, buffer);
+        l.set_view(port.value, View::contiguous(port.value, &ty.shape));
+    }
+    for (index, port) in module.main.results.iter().enumerate() {
+        let root = output_root(l, port.value);
+        let is_computed = l.graph.def(root).is_some() && l.constant(root).is_none();
+        let ty = l.graph.ty(port.value).clone();
+        if is_computed {
+            l.assign_output(root, index as u32, &ty);
+        }
+    }
+}
+
+/// The value whose memory can be the output itself: reshapes are looked through.
+fn output_root(l: &Lowering<'_>, mut value: ValueId) -> ValueId {
+    while let Some((_, op)) = l.graph.def(value) {
+        match (op.code, op.operand(0)) {
+            (lathe_ir::OpCode::Reshape, Some(operand)) => value = operand,
+            _ => break,
+        }
+    }
+    let is_view = l.graph.def(value).is_some_and(|(_, op)| super::lowering::is_view_op(op.code));
+    if is_view { ValueId(u32::MAX) } else { value }
+}
+
+/// Copies results that have no place among the outputs, plans the arena and builds `@bind`, `@plan` and the schedule.
+pub(super) fn finish(mut l: Lowering<'_>) -> Result<Plan, String> {
+    let module = l.module;
+    copy_outputs(&mut l)?;
+    let symbols = &module.env.symbols;
+    let typical: BTreeMap<SymbolId, i64> =
+        symbols.iter().filter_map(|(symbol, info)| Some((l.dims.id(symbol)?, info.typical_value()))).collect();
+    let placed = arena::place(&l.out, &l.schedule, &|expr| evaluate(expr, &typical).unwrap_or(0));
+    let arena_bytes = evaluate(&placed.bytes, &typical).unwrap_or(0);
+
+    let params: Vec<TensorType> = module.main.params.iter().map(|port| module.main.ty(port.value).clone()).collect();
+    let results: Vec<TensorType> = module.main.results.iter().map(|port| module.main.ty(port.value).clone()).collect();
+    let dims = std::mem::take(&mut l.dims);
+    let mut solved: BTreeMap<Symbol, (u32, u32)> = BTreeMap::new();
+    for (input, ty) in params.iter().enumerate() {
+        for (axis, dim) in ty.shape.iter().enumerate() {
+            if let Some(symbol) = dim.as_symbol() {
+                solved.entry(symbol.clone()).or_insert((input as u32, axis as u32));
+            }
+        }
+    }
+    let unsolved = symbols.iter().find(|(symbol, info)| !info.data_dependent && !solved.contains_key(symbol));
+    if let Some((symbol, _)) = unsolved {
+        return Err(format!("no input's shape tells the symbol {symbol}"));
+    }
+    l.out.bind(|b| {
+        for (symbol, &(input, axis)) in &solved {
+            if let Some(id) = dims.id(symbol) {
+                b.set_symbol(id, Expr::input_dim(input, axis), input as i32);
+            }
+        }
+        for (input, ty) in params.iter().enumerate() {
+            for (axis, dim) in ty.shape.iter().enumerate() {
+                check_dim(b, input as u32, axis as u32, &dims.expr(dim));
+            }
+        }
+        for (x, y) in &module.env.equalities {
+            let value = b.let_now(dims.expr(x));
+            b.check(value.eq_(dims.expr(y)), SHAPE_MISMATCH, Some(-1), &value);
+        }
+    });
+    l.out.plan(|b| {
+        let mut known: Vec<(Expr, Expr)> = Vec::new();
+        for (buffer, offset) in &placed.offsets {
+            // Offsets build on the ends of others; name each so that expressions stay small.
+            let value = rename(offset, &known);
+            let value = if value.as_int().is_some() { value } else { b.let_now(value) };
+            known.push((offset.clone(), value.clone()));
+            b.set_plan(PlanSlot::Offset(*buffer), value);
+        }
+        b.set_plan(PlanSlot::ArenaBytes, rename(&placed.bytes, &known));
+        b.set_scratch_bytes();
+        for (output, ty) in results.iter().enumerate() {
+            for (axis, dim) in ty.shape.iter().enumerate() {
+                b.set_plan(PlanSlot::OutputDim { output: output as u32, axis: axis as u32 }, dims.expr(dim));
+            }
+        }
+    });
+    let schedule = std::mem::take(&mut l.schedule);
+    l.out.run(|b| schedule.iter().for_each(|&kernel| b.launch(kernel)));
+    let named = |ports: &[lathe_ir::Port], types: Vec<TensorType>| -> Vec<(String, TensorType)> {
+        ports.iter().map(|port| port.name.to_string()).zip(types).collect()
+    };
+    Ok(Plan {
+        inputs: named(&module.main.params, params),
+        outputs: named(&module.main.results, results),
+        nodes: l.nodes,
+        weights: l.weights,
+        arena_bytes,
+        program: l.out.finish(),
+    })
+}
+
+fn check_dim(b: &mut Builder<'_>, input: u32, axis: u32, expected: &Expr) {
+    let value = b.let_now(Expr::input_dim(input, axis));
+    b.check(value.eq_(expected.clone()), SHAPE_MISMATCH, Some(input as i32), &value);
+}
+
+fn copy_outputs(l: &mut Lowering<'_>) -> Result<(), String> {
+    for (index, port) in l.graph.results.iter().enumerate() {
+        let root = output_root(l, port.value);
+        let ty = l.graph.ty(port.value).clone();
+        if l.output_index(root) == Some(index as u32) {
+            // A layout chosen by a kernel must not reach an output.
+            let view = l.view(port.value)?;
+            if view.root == root && view.is_contiguous() {
+                continue;
+            }
+            return Err(format!("output {index} was written in another layout"));
+        }
+        let source = l.view(port.value)?;
+        let len = l.dims.expr(&ty.elements());
+        let elem = scalar_type(ty.dtype);
+        let buffer = l.out.output(&format!("out{index}"), elem, len, index as u32, ty.rank() as u32);
+        let target = l.new_root(&ty, buffer);
+        l.copy(&source, &target, ty.dtype, "output")?;
+    }
+    Ok(())
+}
+
+/// An expression with known parts replaced by their names.
+fn rename(expr: &Expr, known: &[(Expr, Expr)]) -> Expr {
+    if let Some((_, name)) = known.iter().rev().find(|(full, _)| full == expr) {
+        return name.clone();
+    }
+    match expr.kind() {
+        ExprKind::Binary(op, a, b) => Expr::binary(*op, rename(a, known), rename(b, known)),
+        _ => expr.clone(),
+    }
+}
+
+/// Value of an integer expression under given symbols; `None` for anything else.
+fn evaluate(expr: &Expr, symbols: &BTreeMap<SymbolId, i64>) -> Option<i64> {
+    match expr.kind() {
+        ExprKind::Int(value) => Some(*value),
+        ExprKind::Symbol(id) => symbols.get(id).copied(),
+        ExprKind::Binary(op, a, b) => {
+            Some(crate::loopir::eval_int(*op, expr.ty(), evaluate(a, symbols)?, evaluate(b, symbols)?))
+        }
+        _ => None,
+    }
+}

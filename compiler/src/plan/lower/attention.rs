@@ -1,0 +1,119 @@
+//! Attention: one micro-kernel call per head and block of queries.
+//!
+//! Queries, keys and values are read where they lie, whatever the order of their leading axes; the result is stored
+//! with the heads next to the features, so that the transpose and reshape that merge heads are views.
+
+use super::super::lowering::{Lowered, Lowering, positions};
+use super::super::view::View;
+use crate::loopir::{Expr, Type};
+use lathe_ir::{DType, Dim, Op};
+
+/// Queries that one tile handles. Each tile packs its head's keys anew, so fewer would waste time.
+const QUERIES: i64 = 384;
+
+/// Lowers an `attention`.
+pub(super) fn lower(l: &mut Lowering<'_>, op: &Op) -> Lowered {
+    let operand = |index: usize| op.operand(index).ok_or("an operand is missing");
+    let (q, k, v) = (operand(0)?, operand(1)?, operand(2)?);
+    if l.ty(q).dtype != DType::F32 {
+        return Err(format!("attention over {}", l.ty(q).dtype));
+    }
+    let (q_view, k_view, v_view) = (l.dense_rows(q)?, l.dense_rows(k)?, l.dense_rows(v)?);
+    let (q_buffer, k_buffer, v_buffer) = (l.buffer(q_view.root), l.buffer(k_view.root), l.buffer(v_view.root));
+    let rank = q_view.rank();
+    let result = op.result();
+    let shape = l.graph.ty(result).shape.to_vec();
+    let mask = match op.operand(3) {
+        Some(value) => {
+            let view = l.view(value)?.broadcast(&[&shape[..rank - 1], &k_view.shape[rank - 2..rank - 1]].concat());
+            Some((l.buffer(view.root), view))
+        }
+        None => None,
+    };
+    let mut order: Vec<usize> = (0..rank).collect();
+    if rank >= 3 && !l.is_output(result) {
+        order.swap(rank - 3, rank - 2);
+    }
+    let target = View::ordered(result, &shape, &order);
+    l.set_view(result, target.clone());
+    let out = l.buffer(result);
+    let node = l.node(op);
+
+    let heads: Vec<Dim> = shape[..rank - 2].to_vec();
+    let zeros = vec![Dim::ZERO; rank];
+    let mask_strides = mask.as_ref().map_or(&zeros[..], |(_, view)| &view.strides[..]);
+    let scratch = scratch_bytes(l, &q_view, &k_view, &v_view)?;
+    let dims = std::mem::take(&mut l.dims);
+    let row = |view: &View| dims.expr(&view.strides[rank - 2]);
+    let (sq, sk) = (dims.expr(&shape[rank - 2]), dims.expr(&k_view.shape[rank - 2]));
+    let (d, dv) = (dims.expr(&q_view.shape[rank - 1]), dims.expr(&shape[rank - 1]));
+    let blocks = sq.ceil_div(QUERIES);
+    let tiles = dims.expr(&Dim::product_of(&heads)) * blocks.clone();
+    let is_causal = op.flag("causal");
+    let scale = Expr::f32(op.float("scale") as f32);
+    let mut nan_to_zero = Vec::new();
+    if op.attr("nan_to_zero").is_some() {
+        nan_to_zero.push(Expr::i64(i64::from(op.flag("nan_to_zero"))));
+    }
+    l.kernel("attention", node, tiles, |b| {
+        let local = b.local("scores", Type::U8, scratch);
+        let blocks = b.let_(blocks);
+        let head = b.let_(b.tile().floor_div(blocks.clone()));
+        let first = b.let_((b.tile() - &head * &blocks) * QUERIES);
+        let count = b.let_((&sq - &first).min(QUERIES));
+        let strides = [
+            &q_view.strides[..rank - 2],
+            &k_view.strides[..rank - 2],
+            &v_view.strides[..rank - 2],
+            &target.strides[..rank - 2],
+            &mask_strides[..rank - 2],
+        ];
+        let at = positions(b, &dims, &head, &heads, &strides);
+        let q = b.addr(q_buffer, &at[0] + dims.expr(&q_view.offset) + &first * row(&q_view));
+        let k = b.addr(k_buffer, &at[1] + dims.expr(&k_view.offset));
+        let v = b.addr(v_buffer, &at[2] + dims.expr(&v_view.offset));
+        let o = b.addr(out, &at[3] + &first * row(&target));
+        let (mask_row, mask_column) = (dims.expr(&mask_strides[rank - 2]), dims.expr(&mask_strides[rank - 1]));
+        let mask = match &mask {
+            Some((buffer, view)) => b.addr(*buffer, &at[4] + dims.expr(&view.offset) + &first * &mask_row),
+            None => Expr::null(),
+        };
+        let causal = if is_causal { &sk - &sq + &first } else { Expr::i64(-1) };
+        let scores = b.addr(local, 0);
+        let mut args = vec![
+            count,
+            sk,
+            d,
+            dv,
+            q,
+            row(&q_view),
+            k,
+            row(&k_view),
+            v,
+            row(&v_view),
+            o,
+            row(&target),
+            scale,
+            mask,
+            mask_row,
+            mask_column,
+            causal,
+            scores,
+        ];
+        args.extend(nan_to_zero);
+        b.call("attention_f32", args);
+    });
+    l.dims = dims;
+    Ok(())
+}
+
+/// Bytes of scratch that the micro-kernel may use, as an expression over the symbols: at least
+/// `lathe_runtime`'s `attention_scratch` for the same sizes.
+fn scratch_bytes(l: &Lowering<'_>, q: &View, k: &View, v: &View) -> Result<Expr, String> {
+    let rank = q.rank();
+    let keys = l.dims.expr(&k.shape[rank - 2]).ceil_div(64) * 64;
+    let d = l.dims.expr(&q.shape[rank - 1]);
+    let dv = l.dims.expr(&v.shape[rank - 1]).ceil_div(16) * 16;
+    // Keys packed for the products, a block of 32 score rows, a block of 32 result rows, slack.
+    Ok((keys.clone() * d + keys * 32 + dv * 32 + 1024) * 4)
+}

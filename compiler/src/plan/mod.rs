@@ -1,0 +1,57 @@
+//! Planning: an optimised module becomes a loop-IR program, its weights in the form the kernels read, and a description
+//! of its edge.
+//!
+//! - `lowering`: the walk over the ops; `view`: values as strides over memory; `lower/`: one file per op family;
+//! - `weights`: packing; `arena`: memory of a run; `entry`: `@bind`, `@plan` and the schedule;
+//! - `dims`, `scalar`: dimensions and elementwise ops as expressions.
+//!
+//! Always holds: the tile grid is a function of shapes and of the tables here, never of the number of threads; nothing
+//! here knows ONNX; the same module gives the same program.
+
+pub mod arena;
+mod dims;
+mod entry;
+mod lower;
+mod lowering;
+mod scalar;
+pub mod view;
+pub mod weights;
+
+use crate::loopir::Program;
+use lathe_ir::{Diagnostic, Diagnostics, Module, TensorType};
+use weights::WeightTable;
+
+/// A planned model.
+pub struct Plan {
+    /// Kernels, schedule, binding and memory plan.
+    pub program: Program,
+    /// Weights in the order and form the program reads them.
+    pub weights: WeightTable,
+    /// Name and type of each input.
+    pub inputs: Vec<(String, TensorType)>,
+    /// Name and type of each output.
+    pub outputs: Vec<(String, TensorType)>,
+    /// Node name and op, by the node ids of the program.
+    pub nodes: Vec<(String, String)>,
+    /// Bytes of the arena at typical sizes.
+    pub arena_bytes: i64,
+}
+
+/// Plans the main graph of a verified module.
+pub fn plan(module: &Module) -> Result<Plan, Diagnostics> {
+    let mut l = lowering::Lowering::new(module);
+    let mut problems = Diagnostics::default();
+    entry::declare(&mut l);
+    for (position, (_, op)) in module.main.iter().enumerate() {
+        l.position = position;
+        if let Err(message) = lower::lower_op(&mut l, op) {
+            problems.push(Diagnostic::unsupported(message).at(op.loc.first(), op.code.name(), None));
+            // Later ops need not be reported for the lack of this one's result.
+            for index in 0..op.results.len() {
+                l.result(op, index);
+            }
+        }
+    }
+    problems.into_result(())?;
+    entry::finish(l).map_err(|message| Diagnostic::bug(message).into())
+}

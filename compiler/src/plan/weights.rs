@@ -1,0 +1,226 @@
+//! Weights as the program reads them: raw, or packed for a micro-kernel at compile time.
+//!
+//! Each form of a weight is stored once. The forms are laid out one after the other, 64-byte aligned, in the order of
+//! first use; the bytes are made when the artifact is written, so that packed copies of a large model need not all be
+//! in memory.
+
+use lathe_ir::{DType, Tensor};
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+
+/// Alignment of every weight in bytes.
+pub const ALIGN: u64 = 64;
+
+/// A stored form of a weight.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct WeightId(u32);
+
+/// How the bytes of a stored form follow from a tensor.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Form {
+    /// As they are.
+    Raw,
+    /// f32 matrices [batch.., k, n] in column panels of 16: [batch][ceil(n/16)][k][16], zero padded. The source has the
+    /// given strides for k and n.
+    Panels { batch: usize, batch_stride: usize, k: usize, n: usize, k_stride: usize, n_stride: usize },
+    /// f32 convolution weights [m, c, taps] per group as [groups][ceil(m/16)][taps][c][16], zero padded.
+    Conv { groups: usize, m: usize, c: usize, taps: usize },
+    /// f32 depthwise weights [c, taps] as [taps][c].
+    Depthwise { c: usize, taps: usize },
+}
+
+#[derive(Clone, Debug)]
+struct Entry {
+    tensor: Tensor,
+    form: Form,
+    offset: u64,
+    bytes: u64,
+}
+
+/// All stored forms.
+#[derive(Clone, Debug, Default)]
+pub struct WeightTable {
+    entries: Vec<Entry>,
+    // By address and length of the source bytes: tensors that share memory share their forms.
+    found: BTreeMap<(usize, usize, Form), WeightId>,
+    total: u64,
+}
+
+impl WeightTable {
+    /// The tensor as it is.
+    pub fn raw(&mut self, tensor: &Tensor) -> WeightId {
+        self.add(tensor, Form::Raw, tensor.bytes().len() as u64)
+    }
+
+    /// f32 matrices packed in column panels of 16; `k_stride` and `n_stride` in elements of the tensor.
+    pub fn panels(
+        &mut self,
+        tensor: &Tensor,
+        batch: (usize, usize),
+        (k, n): (usize, usize),
+        (k_stride, n_stride): (usize, usize),
+    ) -> WeightId {
+        let (batch, batch_stride) = batch;
+        let bytes = (batch * n.div_ceil(16) * 16 * k * 4) as u64;
+        self.add(tensor, Form::Panels { batch, batch_stride, k, n, k_stride, n_stride }, bytes)
+    }
+
+    /// f32 convolution weights packed for the direct convolution.
+    pub fn conv(&mut self, tensor: &Tensor, groups: usize, m: usize, c: usize, taps: usize) -> WeightId {
+        let bytes = (groups * m.div_ceil(16) * 16 * c * taps * 4) as u64;
+        self.add(tensor, Form::Conv { groups, m, c, taps }, bytes)
+    }
+
+    /// f32 depthwise weights, channels last.
+    pub fn depthwise(&mut self, tensor: &Tensor, c: usize, taps: usize) -> WeightId {
+        self.add(tensor, Form::Depthwise { c, taps }, (c * taps * 4) as u64)
+    }
+
+    fn add(&mut self, tensor: &Tensor, form: Form, bytes: u64) -> WeightId {
+        let source = tensor.bytes();
+        let key = (source.as_ptr() as usize, source.len(), form.clone());
+        let next = WeightId(self.entries.len() as u32);
+        let id = *self.found.entry(key).or_insert(next);
+        if id == next {
+            let offset = self.total.next_multiple_of(ALIGN);
+            self.entries.push(Entry { tensor: tensor.clone(), form, offset, bytes });
+            self.total = offset + bytes;
+        }
+        id
+    }
+
+    /// Name and byte offset of a stored form.
+    pub fn place(&self, id: WeightId) -> (String, i64) {
+        (format!("w{}", id.0), self.entries[id.0 as usize].offset as i64)
+    }
+
+    /// Bytes of all stored forms.
+    pub fn total_bytes(&self) -> u64 {
+        self.total
+    }
+
+    /// Writes all stored forms in order.
+    pub fn write(&self, out: &mut dyn Write) -> io::Result<()> {
+        let mut at = 0;
+        for entry in &self.entries {
+            let zeros = [0u8; ALIGN as usize];
+            out.write_all(&zeros[..(entry.offset - at) as usize])?;
+            entry.write(out)?;
+            at = entry.offset + entry.bytes;
+        }
+        Ok(())
+    }
+}
+
+impl Entry {
+    fn write(&self, out: &mut dyn Write) -> io::Result<()> {
+        let source = self.tensor.bytes();
+        let at = |index: usize| -> [u8; 4] {
+            let start = index * 4;
+            [source[start], source[start + 1], source[start + 2], source[start + 3]]
+        };
+        match self.form {
+            Form::Raw => out.write_all(source),
+            Form::Panels { batch, batch_stride, k, n, k_stride, n_stride } => {
+                let mut panel = vec![0u8; k * 64];
+                for matrix in 0..batch {
+                    for first in (0..n).step_by(16) {
+                        let width = (n - first).min(16);
+                        if width < 16 {
+                            panel.fill(0);
+                        }
+                        for row in 0..k {
+                            let from = matrix * batch_stride + row * k_stride + first * n_stride;
+                            let to = &mut panel[row * 64..row * 64 + width * 4];
+                            if n_stride == 1 {
+                                to.copy_from_slice(&source[from * 4..(from + width) * 4]);
+                            } else {
+                                for (column, element) in to.chunks_exact_mut(4).enumerate() {
+                                    element.copy_from_slice(&at(from + column * n_stride));
+                                }
+                            }
+                        }
+                        out.write_all(&panel)?;
+                    }
+                }
+                Ok(())
+            }
+            Form::Conv { groups, m, c, taps } => {
+                let mut panel = vec![0u8; taps * c * 64];
+                for group in 0..groups {
+                    for first in (0..m).step_by(16) {
+                        let width = (m - first).min(16);
+                        panel.fill(0);
+                        for tap in 0..taps {
+                            for channel in 0..c {
+                                for lane in 0..width {
+                                    let from = ((group * m + first + lane) * c + channel) * taps + tap;
+                                    let to = ((tap * c + channel) * 16 + lane) * 4;
+                                    panel[to..to + 4].copy_from_slice(&at(from));
+                                }
+                            }
+                        }
+                        out.write_all(&panel)?;
+                    }
+                }
+                Ok(())
+            }
+            Form::Depthwise { c, taps } => {
+                let mut row = vec![0u8; c * 4];
+                for tap in 0..taps {
+                    for (channel, element) in row.chunks_exact_mut(4).enumerate() {
+                        element.copy_from_slice(&at(channel * taps + tap));
+                    }
+                    out.write_all(&row)?;
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+/// True if the packed forms, which are f32 only, can be made of the tensor.
+pub fn can_pack(tensor: &Tensor) -> bool {
+    tensor.dtype() == DType::F32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn floats(table: &WeightTable) -> Vec<f32> {
+        let mut bytes = Vec::new();
+        table.write(&mut bytes).expect("writes to memory");
+        assert_eq!(bytes.len() as u64, table.total_bytes());
+        bytes.chunks_exact(4).map(|raw| f32::from_le_bytes(raw.try_into().expect("four bytes"))).collect()
+    }
+
+    #[test]
+    fn panels_are_16_wide_and_padded() {
+        let tensor = Tensor::from_f32(&[2, 17], &(0..34).map(|v| v as f32).collect::<Vec<_>>());
+        let mut table = WeightTable::default();
+        table.panels(&tensor, (1, 0), (2, 17), (17, 1));
+        table.panels(&tensor, (1, 0), (2, 17), (17, 1));
+        let packed = floats(&table);
+        assert_eq!(packed.len(), 2 * 2 * 16);
+        assert_eq!(
+            (packed[0], packed[15], packed[16], packed[32], packed[33], packed[48]),
+            (0., 15., 17., 16., 0., 33.)
+        );
+    }
+
+    #[test]
+    fn conv_and_depthwise_are_channels_last() {
+        // [m = 2, c = 3, taps = 2]
+        let tensor = Tensor::from_f32(&[2, 3, 2], &(0..12).map(|v| v as f32).collect::<Vec<_>>());
+        let mut table = WeightTable::default();
+        table.conv(&tensor, 1, 2, 3, 2);
+        let packed = floats(&table);
+        assert_eq!(packed[..2], [0., 6.]);
+        assert_eq!(packed[16..18], [2., 8.]);
+        assert_eq!(packed[3 * 16..3 * 16 + 2], [1., 7.]);
+        let mut table = WeightTable::default();
+        table.depthwise(&tensor, 6, 2);
+        assert_eq!(floats(&table), [0., 2., 4., 6., 8., 10., 1., 3., 5., 7., 9., 11.]);
+    }
+}
