@@ -228,6 +228,68 @@ fn attentions(kernels: &Kernels, report: &mut Report) {
     }
 }
 
+/// Pads so that a stride of 1 keeps the size ("same").
+fn convs(kernels: &Kernels, report: &mut Report) {
+    for (size, ci, co, taps, stride) in [
+        (56, 64, 64, 3, 1),
+        (28, 128, 128, 3, 1),
+        (14, 256, 256, 3, 1),
+        (7, 512, 512, 3, 1),
+        (56, 128, 128, 3, 2),
+        (28, 256, 256, 3, 2),
+        (14, 512, 512, 3, 2),
+        (224, 3, 64, 7, 2),
+        (224, 3, 32, 3, 2),
+        (56, 64, 64, 1, 1),
+        (56, 256, 128, 1, 2),
+        (13, 96, 96, 3, 1),
+        (35, 48, 64, 5, 1),
+    ] {
+        let pad = taps / 2;
+        let out = (size + 2 * pad - taps) / stride + 1;
+        let (x, weights) = (floats(size * size * ci), floats(taps * taps * ci * co));
+        let y = vec![0.0; out * out * co];
+        let flops = 2.0 * (out * out * co * taps * taps * ci) as f64;
+        let name = format!("conv {taps}x{taps} s{stride} {size}x{size}x{ci} -> {co}");
+        let [size, ci, co, taps, stride, out, pad] = [size, ci, co, taps, stride, out, pad].map(|x| x as i64);
+        report.line(&name, flops, 0.0, || {
+            let null = std::ptr::null_mut();
+            // SAFETY: sizes as allocated.
+            unsafe {
+                (kernels.conv2d_f32)(
+                    at(&x),
+                    size,
+                    size,
+                    ci,
+                    ci,
+                    at(&weights),
+                    co,
+                    taps,
+                    taps,
+                    at(&y),
+                    out,
+                    out,
+                    co,
+                    stride,
+                    stride,
+                    1,
+                    1,
+                    pad,
+                    pad,
+                    0,
+                    out,
+                    null,
+                    null,
+                    0,
+                    0.0,
+                    0.0,
+                )
+            }
+            black_box(&y);
+        });
+    }
+}
+
 fn main() {
     let mut filter: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with("--")).collect();
     let wanted: Vec<Tier> = filter.iter().filter_map(|part| Tier::from_name(part)).collect();
@@ -243,5 +305,6 @@ fn main() {
         let mut report = Report { filter: filter.clone(), probe, peak };
         gemms(kernels, &mut report);
         attentions(kernels, &mut report);
+        convs(kernels, &mut report);
     }
 }

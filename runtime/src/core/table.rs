@@ -106,6 +106,15 @@ kernels! {
     /// Packs B for `gemm_f32`: element (kk, j) = b[kk * rs + j * cs] goes to out[(j / 16) * 16 * k + kk * 16 + j % 16]; the
     /// last panel is filled up with zeros.
     fn pack_b_f32(k: I64, n: I64, b: Ptr, rs: I64, cs: I64, out: Ptr) = tiers gemm::pack_b_f32;
+    /// Convolution of one NHWC image: x element (r, c, i) at x[(r * w + c) * x_pix + i], y (and res, or null) element
+    /// (r, c, o) at y[(r * ow + c) * y_pix + o]; output rows row_begin..row_end, all co channels, then bias (or null), res and
+    /// act as in `gemm_f32`. Weights [ceil(co / 16)][kh][kw][ci][16], padded with zeros. sh, sw strides, dh, dw dilations,
+    /// pt, pl padding above and left; taps on padding are skipped. No bit depends on how the caller cuts the rows.
+    fn conv2d_f32(
+        x: Ptr, h: I64, w: I64, ci: I64, x_pix: I64, wt: Ptr, co: I64, kh: I64, kw: I64, y: Ptr, oh: I64, ow: I64,
+        y_pix: I64, sh: I64, sw: I64, dh: I64, dw: I64, pt: I64, pl: I64, row_begin: I64, row_end: I64, bias: Ptr,
+        res: Ptr, act: I64, p0: F32, p1: F32,
+    ) = tiers conv::conv2d_f32;
     /// One head: O[sq, dv] = softmax(scale * Q[sq, d] * K[sk, d]^T + mask) * V[sk, dv]. The mask is null or additive,
     /// element (i, j) at mask[i * mask_row + j * mask_col], strides of 0 allowed. causal: -1, or query i sees the keys
     /// j <= i + causal only (K, V and mask beyond are never used). A row masked by -inf altogether is NaN; without keys it

@@ -176,18 +176,20 @@ unsafe fn act_rows<V: Tier, const CODE: i64>(args: &ActArgs) {
 }
 
 /// A tile in a buffer, on its way to `c`.
-struct FinishArgs {
-    tile: *const f32,
-    ldt: usize,
-    c: *mut f32,
-    ldc: usize,
-    rows: usize,
-    columns: usize,
-    epilogue: Epilogue,
+pub(crate) struct FinishArgs {
+    pub(crate) tile: *const f32,
+    pub(crate) ldt: usize,
+    pub(crate) c: *mut f32,
+    pub(crate) ldc: usize,
+    pub(crate) rows: usize,
+    pub(crate) columns: usize,
+    pub(crate) epilogue: Epilogue,
 }
 
 /// Stores a tile from a buffer through the epilogue, any number of columns.
-struct Finish;
+///
+/// Safety: as [`store_tile`], with `rows` rows of `columns` floats readable at `tile`.
+pub(crate) struct Finish;
 
 impl Body for Finish {
     type Args = FinishArgs;

@@ -48,7 +48,7 @@ const AHEAD: usize = 16;
 /// # Safety
 /// The CPU has the tier; `MR` rows are readable at `a`, the tile's columns (`columns` of them if `MASKED`) at `b`.
 #[inline(always)]
-unsafe fn step<V: Tier, const MR: usize, const NV: usize, const LAYOUT: u8>(
+pub(crate) unsafe fn step<V: Tier, const MR: usize, const NV: usize, const LAYOUT: u8>(
     acc: &mut [[V; NV]; MR],
     a: *const f32,
     lda: usize,

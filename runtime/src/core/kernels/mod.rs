@@ -14,9 +14,11 @@ pub(crate) mod simd;
 mod simd_x86;
 
 pub mod act;
-pub(crate) mod binary;
-pub(crate) mod convert;
 pub mod attention;
+pub(crate) mod binary;
+pub(crate) mod conv;
+pub(crate) mod conv_tile;
+pub(crate) mod convert;
 pub(crate) mod epilogue;
 pub(crate) mod gemm;
 pub(crate) mod gemm_tile;

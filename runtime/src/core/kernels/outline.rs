@@ -3,6 +3,7 @@
 //! A kernel that `tiers!` instantiates is one inlined function. The blocked kernels (GEMM, convolution, attention) choose
 //! among dozens of register tiles at run time; each tile is a [`Body`], and `V::run::<B>` is the function that holds it.
 
+use super::conv::ConvTiles;
 use super::gemm::Tiles;
 use super::simd::{F32x1, Simd};
 #[cfg(target_arch = "x86_64")]
@@ -23,7 +24,7 @@ pub(crate) trait Body {
 }
 
 /// What the blocked kernels need of a vector beyond [`Simd`].
-pub(crate) trait Tier: Simd + Tiles {
+pub(crate) trait Tier: Simd + Tiles + ConvTiles {
     /// Vectors in a panel.
     const PER_PANEL: usize = PANEL / Self::LANES;
 

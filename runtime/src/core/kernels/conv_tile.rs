@@ -1,0 +1,174 @@
+//! Register tiles of the direct convolution: some output pixels by some panels of output channels.
+//!
+//! A tile is computed in runs: a run is a rectangle of kernel taps that is valid (not on padding) for all of its pixels.
+//! Tiles in the interior are one run and never leave the registers ([`Direct`]); a tile at a border is several runs over
+//! changing subsets of its pixels, with the sums in memory between ([`Partial`]). The order of taps is the same in both.
+#![allow(clippy::needless_range_loop, reason = "tiles are indexed by pixel and vector")]
+
+use super::epilogue::{Epilogue, store_tile};
+use super::gemm_tile::{layout, step};
+use super::outline::{Body, PANEL, Tier, prefetch_l1, prefetch_l2};
+
+/// The most pixels of a tile in any tier.
+pub(crate) const MAX_PIXELS: usize = 14;
+
+/// How to walk from tap to tap: two nested loops, `len` contiguous inputs in each tap.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Walk {
+    /// Elements from one step of the outer loop to the next, in the input and in a panel of weights.
+    pub(crate) outer: (isize, usize),
+    /// The same for the inner loop.
+    pub(crate) inner: (isize, usize),
+    /// Products per tap.
+    pub(crate) len: usize,
+}
+
+/// A rectangle of taps: begin and end of the outer and the inner loop.
+#[derive(Clone, Copy, Default, PartialEq)]
+pub(crate) struct Taps {
+    pub(crate) outer: (usize, usize),
+    pub(crate) inner: (usize, usize),
+}
+
+/// One run.
+pub(crate) struct RunArgs {
+    pub(crate) walk: Walk,
+    pub(crate) taps: Taps,
+    /// Input of tap (0, 0) of pixel 0 (never read if that tap is on padding).
+    pub(crate) x: *const f32,
+    /// Elements between the inputs of two pixels, in a direct tile.
+    pub(crate) pixel_stride: usize,
+    /// Elements from `x` to the input of each pixel, in a partial tile.
+    pub(crate) pixels: [isize; MAX_PIXELS],
+    /// Where the sums of each pixel are, in a partial tile: elements from `sums`.
+    pub(crate) slots: [usize; MAX_PIXELS],
+    pub(crate) sums: *mut f32,
+    /// First panel of weights, and the distance to the next.
+    pub(crate) weights: *const f32,
+    pub(crate) panel: usize,
+    /// The first pixel's output channels, and the distance to the next pixel's, in a direct tile.
+    pub(crate) y: *mut f32,
+    pub(crate) y_pixel: usize,
+    /// Output channels that exist.
+    pub(crate) columns: usize,
+    pub(crate) epilogue: Epilogue,
+    /// Weights to fetch into L2 on the way: address, elements per product, lines left.
+    pub(crate) next: *const f32,
+    pub(crate) next_step: usize,
+    pub(crate) next_lines: usize,
+}
+
+/// Products that weights are fetched ahead into L1.
+const AHEAD: usize = 16;
+
+impl RunArgs {
+    /// Where to fetch from and how fast; the same line over and over when nothing is left.
+    #[inline(always)]
+    fn fetch(&self) -> (*const f32, usize) {
+        if self.next_lines > 0 { (self.next, self.next_step) } else { (self.weights, 0) }
+    }
+
+    /// Notes how far the fetching came.
+    #[inline(always)]
+    fn fetched(&mut self, next: *const f32, step: usize) {
+        if step > 0 {
+            let lines = (next as usize).wrapping_sub(self.next as usize) / 64;
+            self.next_lines = self.next_lines.saturating_sub(lines);
+            self.next = next;
+        }
+    }
+}
+
+/// All of a tile whose pixels are `pixel_stride` apart.
+///
+/// Safety: each tap in `taps` of each of the `MR` pixels is readable, so are the weights, and `columns` output channels of
+/// `MR` pixels are writable, the epilogue's operands readable.
+pub(crate) struct Direct<const MR: usize, const NV: usize>;
+
+impl<const MR: usize, const NV: usize> Body for Direct<MR, NV> {
+    type Args = RunArgs;
+
+    #[inline(always)]
+    unsafe fn body<V: Tier>(args: &mut RunArgs) {
+        let Walk { outer, inner, len } = args.walk;
+        let (mut next, next_step) = args.fetch();
+        // SAFETY: by contract; prefetches access nothing.
+        unsafe {
+            let mut acc = [[V::zero(); NV]; MR];
+            for o in args.taps.outer.0..args.taps.outer.1 {
+                for i in args.taps.inner.0..args.taps.inner.1 {
+                    let mut x = args.x.offset(o as isize * outer.0 + i as isize * inner.0);
+                    let mut w = args.weights.add(o * outer.1 + i * inner.1);
+                    for _ in 0..len {
+                        prefetch_l2(next);
+                        next = next.wrapping_add(next_step);
+                        for p in 0..NV * V::LANES / PANEL {
+                            prefetch_l1(w.wrapping_add(p * args.panel + AHEAD * PANEL));
+                        }
+                        step::<V, MR, NV, { layout::PACKED }>(&mut acc, x, args.pixel_stride, w, args.panel, 0);
+                        x = x.add(1);
+                        w = w.add(PANEL);
+                    }
+                }
+            }
+            store_tile(&acc, args.y, args.y_pixel, args.columns, &args.epilogue);
+        }
+        args.fetched(next, next_step);
+    }
+}
+
+/// A run of `MR` pixels at arbitrary places, added to their sums in memory.
+///
+/// Safety: each tap in `taps` of each of the `MR` pixels is readable, so are the weights; the slots are writable.
+pub(crate) struct Partial<const MR: usize, const NV: usize>;
+
+impl<const MR: usize, const NV: usize> Body for Partial<MR, NV> {
+    type Args = RunArgs;
+
+    #[inline(always)]
+    unsafe fn body<V: Tier>(args: &mut RunArgs) {
+        let Walk { outer, inner, len } = args.walk;
+        let (mut next, next_step) = args.fetch();
+        // SAFETY: by contract; prefetches access nothing.
+        unsafe {
+            let mut acc = [[V::zero(); NV]; MR];
+            for r in 0..MR {
+                for j in 0..NV {
+                    acc[r][j] = V::load(args.sums.add(args.slots[r] + j * V::LANES));
+                }
+            }
+            for o in args.taps.outer.0..args.taps.outer.1 {
+                for i in args.taps.inner.0..args.taps.inner.1 {
+                    let x = args.x.wrapping_offset(o as isize * outer.0 + i as isize * inner.0);
+                    let mut w = args.weights.add(o * outer.1 + i * inner.1);
+                    for c in 0..len {
+                        prefetch_l2(next);
+                        next = next.wrapping_add(next_step);
+                        let mut wv = [V::zero(); NV];
+                        for j in 0..NV {
+                            let first = j * V::LANES;
+                            let p = w.add(first / PANEL * args.panel + first % PANEL);
+                            if first % PANEL == 0 {
+                                prefetch_l1(p.wrapping_add(AHEAD * PANEL));
+                            }
+                            wv[j] = V::load(p);
+                        }
+                        for r in 0..MR {
+                            let value = V::splat(*x.wrapping_offset(args.pixels[r]).add(c));
+                            for j in 0..NV {
+                                acc[r][j] = acc[r][j].accumulate(value, wv[j]);
+                            }
+                        }
+                        w = w.add(PANEL);
+                    }
+                }
+            }
+            for r in 0..MR {
+                for j in 0..NV {
+                    acc[r][j].store(args.sums.add(args.slots[r] + j * V::LANES));
+                }
+            }
+        }
+        args.fetched(next, next_step);
+    }
+}
