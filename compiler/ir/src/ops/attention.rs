@@ -1,4 +1,4 @@
-//! `attention(q, k, v, mask?) {scale, causal}`: softmax(scale * q k^T + mask) v. ONNX: Attention.
+//! `attention(q, k, v, mask?) {scale, causal, nan_to_zero}`: softmax(scale * q k^T + mask) v. ONNX: Attention.
 
 use super::number::sum;
 use super::softmax::shifted_exp;
@@ -10,7 +10,11 @@ use crate::tensor::Tensor;
 pub(super) const ATTENTION: OpDef = OpDef {
     name: "attention",
     operands: &[operand("q"), operand("k"), operand("v"), optional("mask")],
-    attrs: &[attr("scale", AttrKind::Float), attr_or("causal", AttrKind::Bool, || Attr::Bool(false))],
+    attrs: &[
+        attr("scale", AttrKind::Float),
+        attr_or("causal", AttrKind::Bool, || Attr::Bool(false)),
+        attr_or("nan_to_zero", AttrKind::Bool, || Attr::Bool(false)),
+    ],
     traits: PLAIN,
     infer: |cx| {
         let (q, k, v) = (cx.operand(0), cx.operand(1), cx.operand(2));
@@ -75,9 +79,14 @@ pub(super) const ATTENTION: OpDef = OpDef {
                 scale * dot + added
             };
             let (_, weights, total) = shifted_exp(&(0..visible).map(score).collect::<Vec<_>>());
-            let nothing = if visible == 0 && keys > 0 { f64::NAN } else { 0.0 };
+            let guarded = cx.flag("nan_to_zero");
+            let weight = |key: usize| match weights[key] / total {
+                weight if weight.is_nan() && guarded => 0.0,
+                weight => weight,
+            };
+            let nothing = if visible == 0 && keys > 0 && !guarded { f64::NAN } else { 0.0 };
             for column in 0..width {
-                let products = (0..visible).map(|key| weights[key] / total * vv[(head * keys + key) * width + column]);
+                let products = (0..visible).map(|key| weight(key) * vv[(head * keys + key) * width + column]);
                 out.push(products.fold(nothing, |sum, product| sum + product));
             }
             row_index += 1;
@@ -85,6 +94,6 @@ pub(super) const ATTENTION: OpDef = OpDef {
         Ok(vec![Tensor::from_f64(q.dtype(), &shape, &out)])
     },
     doc: "softmax(scale * q k^T + mask) v for each leading index: q [.., S, D], k [.., T, D], v [.., T, E], mask \
-          broadcasts to [.., S, T]; causal: query i sees keys j <= i + T - S. A row that sees no key gives NaN. \
-          ONNX: Attention, MultiHeadAttention.",
+          broadcasts to [.., S, T]; causal: query i sees keys j <= i + T - S. A row that sees no key gives NaN, or 0 \
+          with nan_to_zero: weights that are NaN then count as 0, as torch exports it. ONNX: Attention, MultiHeadAttention.",
 };

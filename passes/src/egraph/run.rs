@@ -1,0 +1,167 @@
+//! Saturation: applies every rule in rounds until nothing is new or a limit is reached.
+//!
+//! Limits are rounds and e-nodes, never time, so that the result does not depend on the machine. An application is tried
+//! once; a rule's right side is added node by node, and dropped if a node is not well typed or if the result's type is
+//! not the type of what it would replace. That is why rules need no condition against broadcasting.
+
+use super::analysis::{Data, EGraph, Origin, add_constant, refresh_origins, try_add};
+use super::language::Node;
+use super::pattern::{Right, matched_nodes};
+use crate::options::{Report, Stop};
+use crate::rules::{Match, Rule};
+use egg::{ENodeOrVar, Id, Language, Searcher, Subst};
+use indexmap::IndexSet;
+use lathe_ir::Tensor;
+use smallvec::SmallVec;
+
+/// Limits of one saturation.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Most rounds.
+    pub iterations: usize,
+    /// Most e-nodes.
+    pub nodes: usize,
+}
+
+/// More left sides than any rule has.
+pub const MOST_SIDES: usize = 1024;
+
+/// A match that waits to be applied.
+struct Found<'a> {
+    rule: usize,
+    right: &'a Right,
+    root: Id,
+    subst: Subst,
+    origin: Origin,
+}
+
+/// Applies the rules, given with their positions in the whole table, until there is nothing new or a limit is reached.
+pub fn saturate(egraph: &mut EGraph, rules: &[(usize, &Rule)], limits: Limits, report: &mut Report) -> Stop {
+    let mut tried: IndexSet<(usize, Id, SmallVec<[Id; 6]>)> = IndexSet::new();
+    egraph.rebuild();
+    refresh_origins(egraph);
+    for _ in 0..limits.iterations {
+        if egraph.analysis.bug.is_some() {
+            return Stop::Saturated;
+        }
+        let found = search(egraph, rules, &mut tried, limits.nodes);
+        let mut added = false;
+        for (index, item) in found.iter().enumerate() {
+            let rule = rules[item.rule].1;
+            match apply(egraph, rule, rules[item.rule].0, item) {
+                Outcome::Added => {
+                    added = true;
+                    *report.fired.entry(rule.name).or_default() += 1;
+                }
+                Outcome::Refused => *report.refused.entry(rule.name).or_default() += 1,
+                Outcome::Nothing => {}
+            }
+            if index % 64 == 63 && egraph.total_size() > limits.nodes {
+                break;
+            }
+        }
+        egraph.rebuild();
+        refresh_origins(egraph);
+        if egraph.total_size() > limits.nodes {
+            return Stop::Nodes;
+        }
+        if !added {
+            return Stop::Saturated;
+        }
+    }
+    Stop::Iterations
+}
+
+fn search<'a>(
+    egraph: &EGraph,
+    rules: &[(usize, &'a Rule)],
+    tried: &mut IndexSet<(usize, Id, SmallVec<[Id; 6]>)>,
+    limit: usize,
+) -> Vec<Found<'a>> {
+    let mut found = Vec::new();
+    for (position, (_, rule)) in rules.iter().enumerate() {
+        for (side, (left, right)) in rule.sides.iter().enumerate() {
+            let vars = left.pattern.vars();
+            for matches in left.pattern.search_with_limit(egraph, limit) {
+                let root = egraph.find(matches.eclass);
+                for subst in matches.substs {
+                    let bound: SmallVec<[Id; 6]> = vars.iter().map(|&var| egraph.find(subst[var])).collect();
+                    let is_number = |(var, value): &(egg::Var, f64)| is_uniform(egraph, subst[*var], *value);
+                    if !left.numbers.iter().all(is_number) || !tried.insert((position * MOST_SIDES + side, root, bound))
+                    {
+                        continue;
+                    }
+                    let mut origin = Origin::default();
+                    for node in matched_nodes(egraph, &left.pattern.ast, &subst) {
+                        if let Some(other) = egraph.analysis.origins.get(&node) {
+                            origin.merge(other);
+                        }
+                    }
+                    found.push(Found { rule: position, right, root, subst, origin });
+                }
+            }
+        }
+    }
+    found
+}
+
+/// True if every element of the class is that number, rounded to its element type.
+pub fn is_uniform(egraph: &EGraph, id: Id, value: f64) -> bool {
+    let Data::Value(fact) = &egraph[id].data else { return false };
+    fact.splat.as_ref().is_some_and(|splat| *splat == Tensor::scalar(splat.dtype(), value))
+}
+
+enum Outcome {
+    Added,
+    Refused,
+    Nothing,
+}
+
+fn apply(egraph: &mut EGraph, rule: &Rule, position: usize, found: &Found<'_>) -> Outcome {
+    let root = egraph.find(found.root);
+    let Some(fact) = egraph[root].data.fact() else { return Outcome::Nothing };
+    let (ty, dtype) = (fact.ty.clone(), fact.ty.dtype);
+    let mut origin = found.origin.clone();
+    origin.add_rules(&[position as u16]);
+    let mut matched = Match::new(egraph, root, found.subst.clone(), origin);
+    for step in &rule.steps {
+        if step(&mut matched).is_none() {
+            return Outcome::Nothing;
+        }
+    }
+    let (mut subst, origin) = matched.finish();
+    for (var, value) in &found.right.numbers {
+        let id = add_constant(egraph, Tensor::scalar(dtype, *value));
+        subst.insert(*var, id);
+    }
+    let Some(id) = build(egraph, found.right, &subst, &origin) else { return Outcome::Refused };
+    match egraph[id].data.fact() {
+        Some(fact) if *fact.ty == *ty => {}
+        _ => return Outcome::Refused,
+    }
+    if egraph.union(root, id) { Outcome::Added } else { Outcome::Nothing }
+}
+
+fn build(egraph: &mut EGraph, right: &Right, subst: &Subst, origin: &Origin) -> Option<Id> {
+    let mut ids: Vec<Id> = Vec::with_capacity(right.ast.len());
+    for item in &right.ast {
+        ids.push(match item {
+            ENodeOrVar::Var(var) => *subst.get(*var)?,
+            ENodeOrVar::ENode(node) => {
+                let node = node.clone().map_children(|child| ids[usize::from(child)]);
+                add_with_origin(egraph, node, origin)?
+            }
+        });
+    }
+    ids.last().copied()
+}
+
+/// Adds a node if it is well typed, and notes where it comes from.
+pub fn add_with_origin(egraph: &mut EGraph, node: Node, origin: &Origin) -> Option<Id> {
+    let node = node.map_children(|child| egraph.find(child));
+    let id = try_add(egraph, node.clone()).ok()?;
+    if node.code().is_some() {
+        egraph.analysis.origins.entry(node).or_insert_with(|| origin.clone());
+    }
+    Some(id)
+}

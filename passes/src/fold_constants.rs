@@ -1,0 +1,160 @@
+//! fold-constants: evaluates ops that depend on constants only.
+//!
+//! Before: anything; canonical form saves copies. After: such an op is left only where its result would be much larger
+//! than its operands (an iota or broadcast stays code, it is cheaper than the memory) or would take too long.
+//! Chains are evaluated in one go and only what a non-constant op or a result uses becomes a new constant, so a recipe
+//! over a large weight keeps no intermediate. Ops with regions stay.
+
+use crate::const_eval::{ConstEvaluator, ConstOp, HostEvaluator};
+use crate::edit::bug;
+use crate::egraph::cost::work;
+use crate::manager::{Changed, PassCx};
+use lathe_ir::builder::MAX_INLINE;
+use lathe_ir::{Builder, Diagnostics, Env, Graph, Module, Op, OpCode, Tensor, TensorType, ValueId};
+
+/// How many bytes more than its operands a folded result may have.
+const GROWTH: usize = 1 << 20;
+
+/// The pass.
+pub fn run(module: &mut Module, _: &mut PassCx<'_>) -> Result<Changed, Diagnostics> {
+    fold(&mut module.main, &mut module.env, &HostEvaluator)
+}
+
+/// Folds one graph with a given evaluator.
+///
+/// # Errors
+/// Only where Lathe broke an invariant: an op that is not defined on its constants stays and fails when it runs.
+pub fn fold(graph: &mut Graph, env: &mut Env, evaluator: &dyn ConstEvaluator) -> Result<Changed, Diagnostics> {
+    let mut changed = false;
+    for id in graph.order().to_vec() {
+        for region in &mut graph.op_mut(id).regions {
+            changed |= fold(region, env, evaluator)?.any();
+        }
+    }
+    let mut folded = evaluate(graph, env, evaluator);
+    if !folded.done.contains(&true) {
+        return Ok(Changed::from_bool(changed));
+    }
+    let mut new = Graph::default();
+    let mut map: Vec<Option<ValueId>> = vec![None; graph.value_count()];
+    for port in &graph.params {
+        map[port.value.index()] = Some(new.add_param(&port.name, graph.ty(port.value).clone()));
+    }
+    for (_, op) in graph.iter() {
+        if op.results.iter().all(|value| folded.done[value.index()]) {
+            for &value in &op.results {
+                let Some(tensor) = folded.values[value.index()].take() else { continue };
+                let name = weight_name(env, op, &tensor);
+                let mut builder = Builder::new(env, &mut new);
+                builder.loc = op.loc.clone();
+                map[value.index()] = Some(builder.constant(&name, tensor));
+            }
+            continue;
+        }
+        let mut op = op.clone();
+        for operand in op.operands.iter_mut().flatten() {
+            *operand =
+                map[operand.index()].ok_or_else(|| bug(&op_name(graph, *operand), "an operand was folded away"))?;
+        }
+        let types: Vec<TensorType> = op.results.iter().map(|&value| graph.ty(value).clone()).collect();
+        let id = new.push_op(op.code, op.operands, op.attrs, op.regions, types, op.loc);
+        for (old, &result) in op.results.iter().zip(&new.op(id).results) {
+            map[old.index()] = Some(result);
+        }
+    }
+    for port in &graph.results {
+        if let Some(value) = map[port.value.index()] {
+            new.add_result(&port.name, value);
+        }
+    }
+    *graph = new;
+    Ok(Changed::Yes)
+}
+
+fn op_name(graph: &Graph, value: ValueId) -> Op {
+    match graph.def(value) {
+        Some((_, op)) => op.clone(),
+        None => Op {
+            code: OpCode::Const,
+            operands: Default::default(),
+            attrs: Default::default(),
+            results: Default::default(),
+            regions: Vec::new(),
+            loc: Default::default(),
+        },
+    }
+}
+
+/// Name of the weight that a folded value becomes: unique among the weights.
+fn weight_name(env: &Env, op: &Op, tensor: &Tensor) -> String {
+    if tensor.len() <= MAX_INLINE {
+        return String::new();
+    }
+    let from = if op.loc.first().is_empty() { op.code.name() } else { op.loc.first() };
+    format!("folded.{}:{from}", env.weights.len())
+}
+
+struct Folded {
+    /// Per value: its op was evaluated.
+    done: Vec<bool>,
+    /// Values of evaluated ops that something else than an evaluated op uses; the others are dropped on the way.
+    values: Vec<Option<Tensor>>,
+}
+
+fn evaluate(graph: &Graph, env: &Env, evaluator: &dyn ConstEvaluator) -> Folded {
+    let count = graph.value_count();
+    let mut folded = Folded { done: vec![false; count], values: vec![None; count] };
+    let mut uses = graph.use_counts();
+    for (_, op) in graph.iter() {
+        let Some(values) = evaluate_op(graph, env, evaluator, op, &folded.values) else { continue };
+        for (&id, tensor) in op.results.iter().zip(values) {
+            folded.done[id.index()] = true;
+            folded.values[id.index()] = (uses[id.index()] > 0).then_some(tensor);
+        }
+        // An operand dies with its last use, unless an op that stays used it: such a use is never counted down.
+        for value in op.inputs() {
+            uses[value.index()] -= 1;
+            if uses[value.index()] == 0 {
+                folded.values[value.index()] = None;
+            }
+        }
+    }
+    folded
+}
+
+fn evaluate_op(
+    graph: &Graph,
+    env: &Env,
+    evaluator: &dyn ConstEvaluator,
+    op: &Op,
+    values: &[Option<Tensor>],
+) -> Option<Vec<Tensor>> {
+    if op.code == OpCode::Const || !op.regions.is_empty() {
+        return None;
+    }
+    let value = |id: ValueId| values[id.index()].clone().or_else(|| graph.constant(env, id).cloned());
+    let operands: Vec<Option<Tensor>> = op
+        .operands
+        .iter()
+        .map(|operand| operand.map_or(Some(None), |id| value(id).map(Some)))
+        .collect::<Option<_>>()?;
+    let results: Vec<TensorType> = op.results.iter().map(|&value| graph.ty(value).clone()).collect();
+    if !worth_it(&operands, &results) {
+        return None;
+    }
+    let types: Vec<Option<TensorType>> = operands.iter().map(|operand| operand.as_ref().map(Tensor::ty)).collect();
+    let types: Vec<Option<&TensorType>> = types.iter().map(Option::as_ref).collect();
+    let result_types: Vec<&TensorType> = results.iter().collect();
+    let work = work(&env.symbols, op.code, &op.attrs, &types, &result_types);
+    let const_op = ConstOp { env, code: op.code, operands: &operands, attrs: &op.attrs, results: &results, work };
+    evaluator.eval(&const_op).ok().flatten().filter(|values| values.len() == results.len())
+}
+
+fn worth_it(operands: &[Option<Tensor>], results: &[TensorType]) -> bool {
+    let before: usize = operands.iter().flatten().map(|tensor| tensor.bytes().len()).sum();
+    let after = results.iter().try_fold(0usize, |sum, ty| {
+        let count = ty.sizes()?.into_iter().try_fold(ty.dtype.size(), usize::checked_mul)?;
+        sum.checked_add(count)
+    });
+    after.is_some_and(|after| after <= before.saturating_add(GROWTH))
+}

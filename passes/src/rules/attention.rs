@@ -1,0 +1,52 @@
+//! Attention: softmax(scale * q k^T + mask) v in its spellings.
+//!
+//! Scales on q, on k, by division or on the scores all become one factor on the scores by the rules of the families
+//! algebra and matmul, so the left sides here know only that one. k^T is whatever stands there: its transpose meets the
+//! exporter's own and cancels. torch writes `where(isnan(p), 0, p)` around the softmax so that a row without a visible
+//! key gives 0: that is the attribute `nan_to_zero`.
+
+use super::steps::{attr_of_splat, is_const, is_scalar, last_axis, swap_last};
+
+macro_rules! scores {
+    (plain) => {
+        "(matmul ?q ?kt)"
+    };
+    (scaled) => {
+        "(mul (matmul ?q ?kt) ?s)"
+    };
+    (masked) => {
+        "(add* (matmul ?q ?kt) ?mask)"
+    };
+    (scaled_masked) => {
+        "(add* (mul (matmul ?q ?kt) ?s) ?mask)"
+    };
+}
+
+macro_rules! rows {
+    ($kind:ident) => {
+        concat!("(matmul (softmax {axis=?a} ", scores!($kind), ") ?v)")
+    };
+}
+
+macro_rules! guarded {
+    ($kind:ident) => {
+        concat!(
+            "(matmul (where (isnan (softmax {axis=?a} ",
+            scores!($kind),
+            ")) 0 (softmax {axis=?a} ",
+            scores!($kind),
+            ")) ?v)"
+        )
+    };
+}
+
+family! { "attention":
+    "attention" in reals "rounded once": rows!(plain) => "(attention {scale=1} ?q ?k ?v)", where last_axis("?a", "?v"), swap_last("?k", "?kt");
+    "attention-scaled" in reals "rounded once": rows!(scaled) => "(attention {scale=?scale} ?q ?k ?v)", where is_const("?s"), is_scalar("?s"), attr_of_splat("?scale", "?s"), last_axis("?a", "?v"), swap_last("?k", "?kt");
+    "attention-masked" in reals "rounded once": rows!(masked) => "(attention {scale=1} ?q ?k ?v ?mask)", where last_axis("?a", "?v"), swap_last("?k", "?kt");
+    "attention-scaled-masked" in reals "rounded once": rows!(scaled_masked) => "(attention {scale=?scale} ?q ?k ?v ?mask)", where is_const("?s"), is_scalar("?s"), attr_of_splat("?scale", "?s"), last_axis("?a", "?v"), swap_last("?k", "?kt");
+    "attention-guarded" in reals "rounded once": guarded!(plain) => "(attention {scale=1, nan_to_zero=true} ?q ?k ?v)", where last_axis("?a", "?v"), swap_last("?k", "?kt");
+    "attention-scaled-guarded" in reals "rounded once": guarded!(scaled) => "(attention {scale=?scale, nan_to_zero=true} ?q ?k ?v)", where is_const("?s"), is_scalar("?s"), attr_of_splat("?scale", "?s"), last_axis("?a", "?v"), swap_last("?k", "?kt");
+    "attention-masked-guarded" in reals "rounded once": guarded!(masked) => "(attention {scale=1, nan_to_zero=true} ?q ?k ?v ?mask)", where last_axis("?a", "?v"), swap_last("?k", "?kt");
+    "attention-scaled-masked-guarded" in reals "rounded once": guarded!(scaled_masked) => "(attention {scale=?scale, nan_to_zero=true} ?q ?k ?v ?mask)", where is_const("?s"), is_scalar("?s"), attr_of_splat("?scale", "?s"), last_axis("?a", "?v"), swap_last("?k", "?kt");
+}

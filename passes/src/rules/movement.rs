@@ -1,0 +1,12 @@
+//! Transposes and reshapes among themselves. They move elements and compute nothing: every rule keeps every bit.
+
+use super::steps::{compose, is_identity, merged_transpose, only_unit_axes_move};
+
+family! { "movement":
+    "transpose-nothing": "(transpose {perm=?p} ?x)" => "?x", where is_identity("?p");
+    "transpose-of-transpose": "(transpose {perm=?p} (transpose {perm=?q} ?x))" => "(transpose {perm=?r} ?x)", where compose("?r", "?q", "?p");
+    "transpose-of-unit-axes": "(transpose {perm=?p} ?x)" => "(reshape {shape=?s} ?x)", where only_unit_axes_move("?s", "?p", "?x");
+    "transpose-of-merge": "(transpose {perm=?p} (reshape {shape=?s} ?x))" => "(reshape {shape=?t} (transpose {perm=?r} ?x))", where merged_transpose("?r", "?t", "?p", "?s", "?x");
+    "reshape-nothing": "(reshape {shape=?s} ?x)" => "?x";
+    "reshape-of-reshape": "(reshape {shape=?s} (reshape {shape=?t} ?x))" => "(reshape {shape=?s} ?x)";
+}
