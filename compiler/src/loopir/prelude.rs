@@ -10,7 +10,14 @@ use super::verify::{VerifyErrors, verify_prelude};
 use std::sync::OnceLock;
 
 /// File name and text of each part, in the order they are read.
-const FILES: &[(&str, &str)] = &[("shared.loop", include_str!("prelude/shared.loop"))];
+const FILES: &[(&str, &str)] = &[
+    ("shared.loop", include_str!("prelude/shared.loop")),
+    ("vector.loop", include_str!("prelude/vector.loop")),
+    ("rows.loop", include_str!("prelude/rows.loop")),
+    ("movement.loop", include_str!("prelude/movement.loop")),
+    ("gemm.loop", include_str!("prelude/gemm.loop")),
+    ("spatial.loop", include_str!("prelude/spatial.loop")),
+];
 
 #[derive(Debug)]
 enum PreludeError {

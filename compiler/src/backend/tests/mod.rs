@@ -1,5 +1,6 @@
 //! Tests of the backends: the same programs through the interpreter and as machine code.
 
+mod bodies;
 mod native;
 mod random;
 

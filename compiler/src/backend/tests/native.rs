@@ -6,7 +6,7 @@ use crate::loopir::interp::{Failure, Outcome, Tensor};
 use crate::loopir::{BufferKind, Expr, ExprKind, PlanSlot, Program, eval_int};
 use lathe_runtime::core::context::{KernelFn, RunCtx};
 use lathe_runtime::core::status::Status;
-use lathe_runtime::core::table::select;
+use lathe_runtime::core::table::{Kernels, select};
 use std::sync::atomic::{AtomicI64, Ordering};
 
 /// Tiles claimed one by one by `ctx.threads` threads.
@@ -62,6 +62,18 @@ pub(super) fn run_blob(
     weights: &[Vec<u8>],
     threads: i64,
 ) -> Outcome {
+    run_blob_on(blob, program, inputs, weights, threads, select().0)
+}
+
+/// With this table of micro-kernels, of a tier the machine has.
+pub(super) fn run_blob_on(
+    blob: &CodeBlob,
+    program: &Program,
+    inputs: &[Tensor],
+    weights: &[Vec<u8>],
+    threads: i64,
+    kernels: &'static Kernels,
+) -> Outcome {
     let code = ExecCode::new(blob).unwrap();
     let status = Status::new();
     let mut symbols = vec![0i64; program.symbols.len()];
@@ -111,7 +123,7 @@ pub(super) fn run_blob(
     let stride = (plan[1] + 63) & !63;
     let (mut scratch, skip) = aligned((stride * threads) as usize);
     let ctx = RunCtx {
-        kernels: select().0,
+        kernels,
         buffers: buffers.as_ptr(),
         symbols: symbols.as_mut_ptr(),
         parallel_for,
