@@ -374,7 +374,7 @@ fn spatial_calls(call: &mut dyn FnMut(&'static str, &[A])) {
         Window { h: 9, w: 8, k: (3, 2), s: (2, 3), d: (1, 1), pad: [0, 1, 1, 0] },
         Window { h: 8, w: 9, k: (2, 3), s: (1, 2), d: (2, 2), pad: [1, 2, 0, 2] },
         Window { h: 5, w: 5, k: (1, 1), s: (1, 1), d: (1, 1), pad: [0; 4] },
-        Window { h: 20, w: 33, k: (5, 5), s: (1, 1), d: (1, 1), pad: [2, 2, 2, 2] },
+        Window { h: 9, w: 17, k: (5, 5), s: (1, 1), d: (1, 1), pad: [2, 2, 2, 2] },
     ];
     for win in &windows {
         let out = |n: usize, before: usize, after: usize, k: usize, s: usize, d: usize| {
@@ -412,9 +412,8 @@ fn spatial_calls(call: &mut dyn FnMut(&'static str, &[A])) {
                 let mut weights = values(panels * win.k.0 * win.k.1 * ci * 16, 43);
                 for (i, w) in weights.iter_mut().enumerate() {
                     let block = win.k.0 * win.k.1 * ci * 16;
-                    if i / block * 16 + i % 16 >= co {
-                        *w = 0.0;
-                    }
+                    // Small, so that the order of the sum stays within the tolerance; padding channels are zero.
+                    *w *= if i / block * 16 + i % 16 < co { 0.1 } else { 0.0 };
                 }
                 let mut args = image();
                 args.extend([In(weights), len(co)]);

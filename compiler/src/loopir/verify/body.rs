@@ -257,19 +257,13 @@ impl<'a> Verifier<'a> {
         let types = ExprTypes { program: self.program, context, locals, callable_fns };
         let states = (0..body.vars.len()).map(|i| if i < params { State::Let } else { State::Undeclared }).collect();
         let mut check = BodyCheck { verifier: self, types, place, body, states };
-        check.block(&body.stmts, 1);
-        if let Some(result) = result {
-            let checked = check.expr(result);
-            if let Err(message) = checked {
-                let text = "return".to_owned();
-                check.verifier.error(place, text, message);
-            }
-        }
+        check.block(&body.stmts, 1, result);
     }
 }
 
 impl<'a> BodyCheck<'_, 'a> {
-    fn block(&mut self, stmts: &'a [Stmt], depth: usize) {
+    /// Checks statements and, in the scope they leave, the value a function returns.
+    fn block(&mut self, stmts: &'a [Stmt], depth: usize, result: Option<&'a Expr>) {
         if depth > MAX_DEPTH {
             self.verifier.error(self.place, String::new(), "statements are nested too deeply");
             return;
@@ -284,6 +278,9 @@ impl<'a> BodyCheck<'_, 'a> {
             if self.verifier.errors.len() > before + 20 {
                 return;
             }
+        }
+        if let Some(Err(message)) = result.map(|e| self.expr(e)) {
+            self.verifier.error(self.place, "return".to_owned(), message);
         }
         for var in declared {
             self.states[var.index()] = State::OutOfScope;
@@ -338,19 +335,19 @@ impl<'a> BodyCheck<'_, 'a> {
                 require(*step > 0, || format!("step {step} is not positive"))?;
                 let mut own = Vec::new();
                 self.declare(*var, State::Let, Type::I64, &mut own)?;
-                self.block(body, depth + 1);
+                self.block(body, depth + 1, None);
                 self.states[var.index()] = State::OutOfScope;
                 Ok(())
             }
             Stmt::While { cond, body } => {
                 self.typed(cond, Type::Bool, "the condition")?;
-                self.block(body, depth + 1);
+                self.block(body, depth + 1, None);
                 Ok(())
             }
             Stmt::If { cond, then_body, else_body } => {
                 self.typed(cond, Type::Bool, "the condition")?;
-                self.block(then_body, depth + 1);
-                self.block(else_body, depth + 1);
+                self.block(then_body, depth + 1, None);
+                self.block(else_body, depth + 1, None);
                 Ok(())
             }
             Stmt::Store { place, value } => {
