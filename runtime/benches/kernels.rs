@@ -88,7 +88,7 @@ struct Report {
 }
 
 impl Report {
-    /// Times `f` and prints it, with the share of the peak for `flops`, or GB/s for `bytes`.
+    /// Times `f` and prints it, with the share of the peak for `flops`, GB/s for `bytes`.
     fn line(&mut self, name: &str, flops: f64, bytes: f64, mut f: impl FnMut()) {
         if !self.filter.is_empty() && !self.filter.iter().any(|part| name.contains(part.as_str())) {
             return;
@@ -98,12 +98,14 @@ impl Report {
         let mut times: Vec<f64> = (0..WINDOWS).map(|_| once(WINDOW, &mut calls, &mut f)).collect();
         times.sort_by(f64::total_cmp);
         let (min, median) = (times[0], times[WINDOWS / 2]);
-        let speed = if flops > 0.0 {
+        let mut speed = String::new();
+        if flops > 0.0 {
             self.peak = self.peak.max(self.probe.measure());
-            format!("{:6.1} GFLOP/s {:6.1} % of peak", flops / min * 1e-3, 100e-3 * flops / min / self.peak)
-        } else {
-            format!("{:6.1} GB/s", bytes / min * 1e-3)
-        };
+            speed = format!("{:6.1} GFLOP/s {:6.1} % of peak", flops / min * 1e-3, 100e-3 * flops / min / self.peak);
+        }
+        if bytes > 0.0 {
+            speed += &format!("{:6.1} GB/s", bytes / min * 1e-3);
+        }
         println!("  {name:36} {min:10.2} us, median {median:10.2}  {speed}");
     }
 }
@@ -290,6 +292,78 @@ fn convs(kernels: &Kernels, report: &mut Report) {
     }
 }
 
+/// Depthwise convolution and pooling; bytes are the image read and written once.
+fn windows(kernels: &Kernels, report: &mut Report) {
+    for (size, c, taps, stride) in [
+        (112, 32, 3, 1),
+        (112, 96, 3, 2),
+        (56, 144, 3, 1),
+        (28, 192, 3, 1),
+        (14, 384, 3, 1),
+        (14, 576, 3, 1),
+        (14, 512, 3, 1),
+        (7, 960, 3, 1),
+        (14, 672, 5, 1),
+        (56, 96, 7, 1),
+    ] {
+        let pad = taps / 2;
+        let out = (size + 2 * pad - taps) / stride + 1;
+        let (x, weights, y) = (floats(size * size * c), floats(taps * taps * c), vec![0.0; out * out * c]);
+        let bytes = 4.0 * (c * (size * size + out * out)) as f64;
+        let flops = 2.0 * (out * out * taps * taps * c) as f64;
+        let name = format!("depthwise {taps}x{taps} s{stride} {size}x{size}x{c}");
+        let [size, c, taps, stride, out, pad] = [size, c, taps, stride, out, pad].map(|x| x as i64);
+        let run = || {
+            let null = std::ptr::null_mut();
+            // SAFETY: sizes as allocated.
+            unsafe {
+                (kernels.dwconv2d_f32)(
+                    at(&x),
+                    size,
+                    size,
+                    c,
+                    c,
+                    at(&weights),
+                    taps,
+                    taps,
+                    at(&y),
+                    out,
+                    out,
+                    c,
+                    stride,
+                    stride,
+                    1,
+                    1,
+                    pad,
+                    pad,
+                    0,
+                    out,
+                    null,
+                    0,
+                    0.0,
+                    0.0,
+                )
+            }
+            black_box(&y);
+        };
+        report.line(&name, flops, bytes, run);
+    }
+    let (x, y) = (floats(112 * 112 * 64), vec![0.0; 56 * 56 * 64]);
+    report.line("maxpool 3x3 s2 112x112x64", 0.0, 5.0 * 56.0 * 56.0 * 64.0 * 4.0, || {
+        // SAFETY: sizes as allocated.
+        unsafe { (kernels.maxpool2d_f32)(at(&x), 112, 112, 64, 64, 3, 3, at(&y), 56, 56, 64, 2, 2, 1, 1, 1, 1, 0, 56) }
+        black_box(&y);
+    });
+    let (x, y) = (floats(7 * 7 * 2048), vec![0.0; 2048]);
+    report.line("avgpool 7x7 of 7x7x2048", 0.0, 49.0 * 2048.0 * 4.0, || {
+        // SAFETY: sizes as allocated.
+        unsafe {
+            (kernels.avgpool2d_f32)(at(&x), 7, 7, 2048, 2048, 7, 7, at(&y), 1, 1, 2048, 1, 1, 1, 1, 0, 0, 0, 1, 0, 0, 0)
+        }
+        black_box(&y);
+    });
+}
+
 fn main() {
     let mut filter: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with("--")).collect();
     let wanted: Vec<Tier> = filter.iter().filter_map(|part| Tier::from_name(part)).collect();
@@ -306,5 +380,6 @@ fn main() {
         gemms(kernels, &mut report);
         attentions(kernels, &mut report);
         convs(kernels, &mut report);
+        windows(kernels, &mut report);
     }
 }

@@ -115,6 +115,24 @@ kernels! {
         y_pix: I64, sh: I64, sw: I64, dh: I64, dw: I64, pt: I64, pl: I64, row_begin: I64, row_end: I64, bias: Ptr,
         res: Ptr, act: I64, p0: F32, p1: F32,
     ) = tiers conv::conv2d_f32;
+    /// Depthwise convolution, images and window as in `conv2d_f32`; weights [kh][kw][c]; then bias (or null) and act.
+    fn dwconv2d_f32(
+        x: Ptr, h: I64, w: I64, c: I64, x_pix: I64, wt: Ptr, kh: I64, kw: I64, y: Ptr, oh: I64, ow: I64, y_pix: I64,
+        sh: I64, sw: I64, dh: I64, dw: I64, pt: I64, pl: I64, row_begin: I64, row_end: I64, bias: Ptr, act: I64,
+        p0: F32, p1: F32,
+    ) = tiers depthwise::dwconv2d_f32;
+    /// Largest value under the window, NaN if there is one; images and window as in `conv2d_f32`.
+    fn maxpool2d_f32(
+        x: Ptr, h: I64, w: I64, c: I64, x_pix: I64, kh: I64, kw: I64, y: Ptr, oh: I64, ow: I64, y_pix: I64,
+        sh: I64, sw: I64, dh: I64, dw: I64, pt: I64, pl: I64, row_begin: I64, row_end: I64,
+    ) = tiers pool2d::maxpool2d_f32;
+    /// Mean of the values under the window; images and window as in `conv2d_f32`. With count_include_pad the divisor
+    /// counts taps on the padding too, of which pb rows are below and pr columns to the right of the image.
+    fn avgpool2d_f32(
+        x: Ptr, h: I64, w: I64, c: I64, x_pix: I64, kh: I64, kw: I64, y: Ptr, oh: I64, ow: I64, y_pix: I64,
+        sh: I64, sw: I64, dh: I64, dw: I64, pt: I64, pl: I64, row_begin: I64, row_end: I64, count_include_pad: I64,
+        pb: I64, pr: I64,
+    ) = tiers pool2d::avgpool2d_f32;
     /// One head: O[sq, dv] = softmax(scale * Q[sq, d] * K[sk, d]^T + mask) * V[sk, dv]. The mask is null or additive,
     /// element (i, j) at mask[i * mask_row + j * mask_col], strides of 0 allowed. causal: -1, or query i sees the keys
     /// j <= i + causal only (K, V and mask beyond are never used). A row masked by -inf altogether is NaN; without keys it

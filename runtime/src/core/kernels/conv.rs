@@ -64,6 +64,18 @@ pub(crate) struct Window {
 }
 
 impl Window {
+    /// From a kernel's arguments.
+    #[inline(always)]
+    pub(crate) fn new(size: i64, taps: i64, stride: i64, dilation: i64, pad: i64) -> Window {
+        Window {
+            size: size.max(0) as usize,
+            taps: taps.max(0) as usize,
+            stride: stride.max(1) as usize,
+            dilation: dilation.max(1) as usize,
+            pad: pad as isize,
+        }
+    }
+
     /// The input under tap 0 of output `at`; negative on padding.
     #[inline(always)]
     pub(crate) fn first(&self, at: usize) -> isize {
@@ -78,6 +90,13 @@ impl Window {
         let room = self.size as isize - first;
         let end = if room > 0 { (room as usize).div_ceil(self.dilation).min(self.taps) } else { 0 };
         if before < end { (before, end) } else { (0, 0) }
+    }
+
+    /// The number of taps of output `at` on the image or on padding, `after` elements of which follow the image.
+    #[inline(always)]
+    pub(crate) fn padded(&self, at: usize, after: usize) -> usize {
+        let room = (self.size + after) as isize - self.first(at);
+        if room > 0 { (room as usize).div_ceil(self.dilation).min(self.taps) } else { 0 }
     }
 }
 
@@ -444,20 +463,13 @@ unsafe fn conv2d<V: Tier>(
     if begin >= end || ow <= 0 || co <= 0 {
         return;
     }
-    let window = |size: i64, taps: i64, stride: i64, dilation: i64, pad: i64| Window {
-        size: size as usize,
-        taps: taps as usize,
-        stride: stride.max(1) as usize,
-        dilation: dilation.max(1) as usize,
-        pad: pad as isize,
-    };
     let conv = Conv {
         x: x.cast(),
         x_pixel: x_pix as usize,
-        rows: window(h, kh, sh, dh, pt),
-        columns: window(w, kw, sw, dw, pl),
+        rows: Window::new(h, kh, sh, dh, pt),
+        columns: Window::new(w, kw, sw, dw, pl),
         weights: wt.cast(),
-        ci: ci as usize,
+        ci: ci.max(0) as usize,
         co: co as usize,
         y: y.cast(),
         ow: ow as usize,

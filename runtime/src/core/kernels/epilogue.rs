@@ -120,16 +120,16 @@ pub(crate) unsafe fn store_tile<V: Tier, const MR: usize, const NV: usize>(
 }
 
 /// Rows to apply the epilogue's activation to, in place.
-struct ActArgs {
-    c: *mut f32,
-    ldc: usize,
-    rows: usize,
-    columns: usize,
-    epilogue: Epilogue,
+pub(crate) struct ActArgs {
+    pub(crate) c: *mut f32,
+    pub(crate) ldc: usize,
+    pub(crate) rows: usize,
+    pub(crate) columns: usize,
+    pub(crate) epilogue: Epilogue,
 }
 
 /// Applies an activation in place. Safety: the rows are readable and writable.
-struct Act;
+pub(crate) struct Act;
 
 impl Body for Act {
     type Args = ActArgs;

@@ -1,0 +1,200 @@
+//! `maxpool2d_f32` and `avgpool2d_f32` on one NHWC image.
+
+use super::conv::Window;
+use super::outline::{Body, Tier};
+use super::window::{Place, Slide, Sliding, WindowArgs};
+
+/// The largest value, NaN if there is one.
+struct Max;
+
+impl Slide for Max {
+    const WEIGHTED: bool = false;
+    type Params = ();
+
+    #[inline(always)]
+    unsafe fn start<V: Tier>() -> V {
+        // SAFETY: the caller has checked the CPU.
+        unsafe { V::splat(f32::NEG_INFINITY) }
+    }
+
+    #[inline(always)]
+    fn tap<V: Tier>(acc: V, x: V, _: V) -> V {
+        acc.max_nan(x)
+    }
+
+    #[inline(always)]
+    unsafe fn finish<V: Tier, const MR: usize>(
+        args: &WindowArgs<Self>,
+        acc: &[V; MR],
+        place: Place,
+        channel: usize,
+        n: usize,
+    ) {
+        let y = args.output(place, channel);
+        for (r, &value) in acc.iter().enumerate() {
+            // SAFETY: `n` channels of `MR` pixels are writable.
+            unsafe { value.store_part(y.add(r * args.y_pixel), n) }
+        }
+    }
+}
+
+/// What divides the sum of an average.
+struct Average {
+    /// Whether padding counts.
+    include_pad: bool,
+    /// Padding below and to the right.
+    after: (usize, usize),
+}
+
+/// The sum, divided by the number of taps.
+struct Mean;
+
+impl Slide for Mean {
+    const WEIGHTED: bool = false;
+    type Params = Average;
+
+    #[inline(always)]
+    unsafe fn start<V: Tier>() -> V {
+        // SAFETY: the caller has checked the CPU.
+        unsafe { V::zero() }
+    }
+
+    #[inline(always)]
+    fn tap<V: Tier>(acc: V, x: V, _: V) -> V {
+        acc.add(x)
+    }
+
+    #[inline(always)]
+    unsafe fn finish<V: Tier, const MR: usize>(
+        args: &WindowArgs<Self>,
+        acc: &[V; MR],
+        place: Place,
+        channel: usize,
+        n: usize,
+    ) {
+        let y = args.output(place, channel);
+        let count = |window: &Window, at: usize, after: usize| -> usize {
+            if args.params.include_pad {
+                window.padded(at, after)
+            } else {
+                let (begin, end) = window.valid(at);
+                end - begin
+            }
+        };
+        let rows = count(&args.rows, place.row, args.params.after.0);
+        for (r, &sum) in acc.iter().enumerate() {
+            let taps = rows * count(&args.columns, place.column + r, args.params.after.1);
+            // SAFETY: `n` channels of `MR` pixels are writable; the CPU has the tier.
+            unsafe { sum.div(V::splat(taps.max(1) as f32)).store_part(y.add(r * args.y_pixel), n) }
+        }
+    }
+}
+
+/// # Safety
+/// The CPU has the tier; image and outputs are as large as the arguments say.
+#[inline(always)]
+#[allow(clippy::too_many_arguments, reason = "a kernel of the table")]
+unsafe fn maxpool2d<V: Tier>(
+    x: *mut u8,
+    h: i64,
+    w: i64,
+    c: i64,
+    x_pix: i64,
+    kh: i64,
+    kw: i64,
+    y: *mut u8,
+    oh: i64,
+    ow: i64,
+    y_pix: i64,
+    sh: i64,
+    sw: i64,
+    dh: i64,
+    dw: i64,
+    pt: i64,
+    pl: i64,
+    row_begin: i64,
+    row_end: i64,
+) {
+    let (begin, end) = (row_begin.max(0), row_end.min(oh));
+    if begin >= end || ow <= 0 || c <= 0 {
+        return;
+    }
+    let mut args = WindowArgs::<Max> {
+        x: x.cast(),
+        x_pixel: x_pix as usize,
+        channels: c as usize,
+        rows: Window::new(h, kh, sh, dh, pt),
+        columns: Window::new(w, kw, sw, dw, pl),
+        weights: core::ptr::null(),
+        y: y.cast(),
+        ow: ow as usize,
+        y_pixel: y_pix as usize,
+        begin: begin as usize,
+        end: end as usize,
+        params: (),
+    };
+    // SAFETY: the caller's contract.
+    unsafe { Sliding::<Max>::body::<V>(&mut args) }
+}
+
+/// # Safety
+/// The CPU has the tier; image and outputs are as large as the arguments say.
+#[inline(always)]
+#[allow(clippy::too_many_arguments, reason = "a kernel of the table")]
+unsafe fn avgpool2d<V: Tier>(
+    x: *mut u8,
+    h: i64,
+    w: i64,
+    c: i64,
+    x_pix: i64,
+    kh: i64,
+    kw: i64,
+    y: *mut u8,
+    oh: i64,
+    ow: i64,
+    y_pix: i64,
+    sh: i64,
+    sw: i64,
+    dh: i64,
+    dw: i64,
+    pt: i64,
+    pl: i64,
+    row_begin: i64,
+    row_end: i64,
+    count_include_pad: i64,
+    pb: i64,
+    pr: i64,
+) {
+    let (begin, end) = (row_begin.max(0), row_end.min(oh));
+    if begin >= end || ow <= 0 || c <= 0 {
+        return;
+    }
+    let mut args = WindowArgs::<Mean> {
+        x: x.cast(),
+        x_pixel: x_pix as usize,
+        channels: c as usize,
+        rows: Window::new(h, kh, sh, dh, pt),
+        columns: Window::new(w, kw, sw, dw, pl),
+        weights: core::ptr::null(),
+        y: y.cast(),
+        ow: ow as usize,
+        y_pixel: y_pix as usize,
+        begin: begin as usize,
+        end: end as usize,
+        params: Average { include_pad: count_include_pad != 0, after: (pb.max(0) as usize, pr.max(0) as usize) },
+    };
+    // SAFETY: the caller's contract.
+    unsafe { Sliding::<Mean>::body::<V>(&mut args) }
+}
+
+tiers! {
+    fn maxpool2d_f32(
+        x: *mut u8, h: i64, w: i64, c: i64, x_pix: i64, kh: i64, kw: i64, y: *mut u8, oh: i64, ow: i64, y_pix: i64,
+        sh: i64, sw: i64, dh: i64, dw: i64, pt: i64, pl: i64, row_begin: i64, row_end: i64,
+    ) = maxpool2d;
+    fn avgpool2d_f32(
+        x: *mut u8, h: i64, w: i64, c: i64, x_pix: i64, kh: i64, kw: i64, y: *mut u8, oh: i64, ow: i64, y_pix: i64,
+        sh: i64, sw: i64, dh: i64, dw: i64, pt: i64, pl: i64, row_begin: i64, row_end: i64, count_include_pad: i64,
+        pb: i64, pr: i64,
+    ) = avgpool2d;
+}
