@@ -16,7 +16,8 @@ pub const SCRATCH_ALIGN: i64 = 64;
 /// A compiled model before code generation.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Program {
-    /// Sizes known only at run time, by `SymbolId`.
+    /// Sizes known only at run time, by `SymbolId`. `@bind` sets those that follow from the inputs' dims; the others
+    /// have their upper bound until the schedule sets them.
     pub symbols: Vec<SymbolDecl>,
     /// Memory, by `BufferId`.
     pub buffers: Vec<BufferDecl>,
@@ -68,9 +69,9 @@ pub enum BufferKind {
     Input(u32),
     /// The caller's output with this index.
     Output(u32),
-    /// Weights: entry of the artifact's weight table and byte offset in it; read only.
+    /// Weights: section and byte offset in it; read only. Artifacts have one section, with index 0.
     Weight {
-        /// Entry.
+        /// Section.
         index: u32,
         /// Bytes from its start.
         offset: i64,
@@ -183,8 +184,21 @@ impl Program {
         self.fns.iter().find(|f| f.name == name)
     }
 
-    /// Place of a result in the array `@plan` fills: arena bytes, scratch bytes, one offset for each buffer (0 for
-    /// those outside the arena), then the dims of all outputs in order.
+    /// Byte offsets that follow from the declarations: of weights in their section, of aliases in the buffer that owns
+    /// the memory. Compiled `plan` functions write them after what `@plan` says.
+    pub fn implied_offsets(&self) -> Vec<(BufferId, Expr)> {
+        let ids = (0..self.buffers.len() as u32).map(BufferId);
+        ids.filter_map(|id| match &self.buffer(id).kind {
+            BufferKind::Weight { offset, .. } => Some((id, Expr::i64(*offset))),
+            BufferKind::Alias { .. } => Some((id, self.resolve_alias(id).1)),
+            _ => None,
+        })
+        .collect()
+    }
+
+    /// Place of a result in the array `@plan` fills: arena bytes, scratch bytes, the byte offset of each buffer in the
+    /// arena, its weight section or the buffer it is a part of (0 for inputs and outputs), then the dims of all outputs
+    /// in order.
     pub fn plan_index(&self, slot: PlanSlot) -> usize {
         match slot {
             PlanSlot::ArenaBytes => 0,

@@ -5,7 +5,8 @@
 //!   another; variables are unique in their body, scratch arrays in their kernel;
 //! - symbols have 0 <= lo <= hi <= 2^48; counts stay below `MAX_ITEMS`;
 //! - buffer lengths, alias offsets, scratch lengths are `I64` over symbols and constants; tiles may also load buffers;
-//!   no element type is `Ptr`; inputs and outputs exist in the rank tables; an alias follows the buffer it refers to.
+//!   no element type is `Ptr`; inputs and outputs exist in the rank tables; an alias follows the buffer it refers to,
+//!   and its offset uses no symbol that the schedule sets (addresses are computed once).
 //!
 //! Bodies
 //! - a variable is declared once, before its uses, in the block of the use or around it; `Assign` only to `Var`;
@@ -39,6 +40,7 @@ pub(super) use body::arg_type;
 
 use super::expr::{Base, Expr, ExprKind};
 use super::program::*;
+use super::stmt::{Stmt, walk_stmts};
 use super::types::Type;
 use std::collections::BTreeSet;
 use std::fmt;
@@ -175,6 +177,12 @@ impl<'a> Verifier<'a> {
                 self.error(&place, String::new(), format!("range {}..{} is not within 0..2^48", s.lo, s.hi));
             }
         }
+        let mut set_in_run = BTreeSet::new();
+        walk_stmts(&p.run.stmts, &mut |s| {
+            if let Stmt::SetSymbol { symbol, .. } = s {
+                set_in_run.insert(*symbol);
+            }
+        });
         for (i, b) in p.buffers.iter().enumerate() {
             let place = format!("buffer %{}", b.name);
             self.name(&place, &b.name, &mut names);
@@ -197,6 +205,13 @@ impl<'a> Verifier<'a> {
                         self.error(&place, String::new(), "alias of a buffer that is not declared before it");
                     }
                     self.size(&place, offset, false);
+                    offset.walk(&mut |e| {
+                        if let ExprKind::Symbol(id) = e.kind()
+                            && set_in_run.contains(id)
+                        {
+                            self.error(&place, String::new(), "the offset uses a symbol that the schedule sets");
+                        }
+                    });
                 }
                 _ => {}
             }

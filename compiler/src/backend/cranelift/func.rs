@@ -1,8 +1,8 @@
 //! Functions: signatures, what is loaded on entry, statements.
 
 use crate::loopir::{
-    Base, Body, BufferId, Expr, ExprKind, Kernel, LocalDecl, Place, Program, SYMBOL_RANGE, Stmt, SymbolId, Type, VarId,
-    walk_stmts,
+    Base, Body, BufferId, Expr, ExprKind, Kernel, LocalDecl, Place, PlanSlot, Program, SYMBOL_RANGE, Stmt, SymbolId,
+    Type, VarId, walk_stmts,
 };
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{
@@ -207,6 +207,7 @@ impl Mentions {
         match unit {
             Unit::Kernel(i) => program.kernels[i].locals.iter().for_each(|l| m.expr(&l.len)),
             Unit::Fn(i) => program.fns[i].result.iter().for_each(|e| m.expr(e)),
+            Unit::Plan => program.implied_offsets().iter().for_each(|(_, e)| m.expr(e)),
             _ => {}
         }
         for id in m.buffers.clone() {
@@ -280,6 +281,9 @@ pub(super) fn build(
             (g.symbols_base, g.aux) = (Some(params[0]), Some(params[1]));
             g.load_symbols(&mentions);
             g.block(&body.stmts);
+            for (buffer, offset) in program.implied_offsets() {
+                g.set_plan(PlanSlot::Offset(buffer), &offset);
+            }
             g.b.ins().return_(&[]);
         }
         Unit::Run => {
@@ -479,17 +483,19 @@ impl Gen<'_, '_> {
                     }
                 }
             }
-            Stmt::SetPlan { slot, value } => {
-                let value = self.expr(value);
-                let index = self.program.plan_index(*slot) as i32;
-                match self.aux {
-                    Some(out) => {
-                        self.b.ins().store(data(), value, out, index * 8);
-                    }
-                    None => {
-                        self.missing("the plan");
-                    }
-                }
+            Stmt::SetPlan { slot, value } => self.set_plan(*slot, value),
+        }
+    }
+
+    fn set_plan(&mut self, slot: PlanSlot, value: &Expr) {
+        let value = self.expr(value);
+        let index = self.program.plan_index(slot) as i32;
+        match self.aux {
+            Some(out) => {
+                self.b.ins().store(data(), value, out, index * 8);
+            }
+            None => {
+                self.missing("the plan");
             }
         }
     }

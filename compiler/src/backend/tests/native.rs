@@ -76,7 +76,7 @@ pub(super) fn run_blob_on(
 ) -> Outcome {
     let code = ExecCode::new(blob).unwrap();
     let status = Status::new();
-    let mut symbols = vec![0i64; program.symbols.len()];
+    let mut symbols: Vec<i64> = program.symbols.iter().map(|s| s.hi).collect();
     let dims: Vec<*const i64> = inputs.iter().map(|t| t.dims.as_ptr()).collect();
     let mut outcome = Outcome { failure: None, symbols: Vec::new(), outputs: Vec::new(), plan: Vec::new() };
     let failure = |code: i32| {

@@ -45,7 +45,7 @@ impl Default for InterpOptions {
 pub struct Outcome {
     /// A failed check, if any; then there are no outputs.
     pub failure: Option<Failure>,
-    /// Symbols after the run; those never set are 0.
+    /// Symbols after the run; those never set have their upper bound.
     pub symbols: Vec<i64>,
     /// Outputs, with the dims `@plan` gives for the symbols after the run.
     pub outputs: Vec<Tensor>,
@@ -82,13 +82,19 @@ pub fn interpret(
     let mut machine = Machine::new(program, options);
     machine.dims = inputs.iter().map(|t| t.dims.clone()).collect();
     let mut outcome = Outcome { failure: None, symbols: Vec::new(), outputs: Vec::new(), plan: Vec::new() };
-    let known = |m: &Machine<'_>| m.symbols.iter().map(|s| s.unwrap_or(0)).collect::<Vec<_>>();
+    let known = |m: &Machine<'_>| {
+        let symbols = m.symbols.iter().zip(&program.symbols);
+        symbols.map(|(value, decl)| value.unwrap_or(decl.hi)).collect::<Vec<_>>()
+    };
 
     machine.top(&program.bind, "bind")?;
     if machine.failure.is_some() {
         return Ok(Outcome { failure: machine.failure, symbols: known(&machine), ..outcome });
     }
-    machine.top(&program.plan, "plan")?;
+    for (value, decl) in machine.symbols.iter_mut().zip(&program.symbols) {
+        value.get_or_insert(decl.hi);
+    }
+    machine.plan("plan")?;
     outcome.plan = machine.plan.clone();
     let output_objects = machine.allocate(inputs, weights)?;
     machine.top(&program.run, "run")?;
@@ -97,7 +103,7 @@ pub fn interpret(
     if outcome.failure.is_some() {
         return Ok(outcome);
     }
-    machine.top(&program.plan, "plan after run")?;
+    machine.plan("plan after run")?;
     for (index, &rank) in program.output_ranks.iter().enumerate() {
         let dims: Vec<i64> = (0..rank)
             .map(|axis| {
@@ -152,6 +158,18 @@ impl<'p> Machine<'p> {
     fn top(&mut self, body: &super::stmt::Body, name: &str) -> Result<(), InterpError> {
         let mut frame = Frame::new(body);
         self.block(&mut frame, &body.stmts).map_err(|m| format!("{name}: {m}"))?;
+        Ok(())
+    }
+
+    /// Fills the plan for the symbols as they are.
+    fn plan(&mut self, name: &str) -> Result<(), InterpError> {
+        let program = self.program;
+        self.top(&program.plan, name)?;
+        let mut frame = Frame::new(&program.plan);
+        for (buffer, offset) in program.implied_offsets() {
+            let slot = super::stmt::PlanSlot::Offset(buffer);
+            self.plan[program.plan_index(slot)] = self.int(&mut frame, &offset)?;
+        }
         Ok(())
     }
 

@@ -95,6 +95,7 @@ fn every_invariant_is_checked() {
         ("buffer %z : f32[4] input 7", "input 7 has no rank"),
         ("buffer %z : f32[tile] arena", "a size uses more than symbols"),
         ("symbol %M : 5..4", "range 5..4 is not within 0..2^48"),
+        ("buffer %z : f32[1] alias %y + %N run { set %N = 2 }", "the offset uses a symbol that the schedule sets"),
         ("buffer %z : f32[4] weight 0 + -4", "negative offset"),
     ] {
         let text = format!("{HEAD}{rest}\n}}");
