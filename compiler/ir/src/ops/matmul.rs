@@ -46,64 +46,45 @@ pub(super) const MATMUL: OpDef = OpDef {
         let rank = shape.len();
         let (m, n, k) = (shape[rank - 2], shape[rank - 1], a.shape()[a.shape().len() - 1]);
         let batch = &shape[..rank - 2];
-        let a_batches = index::broadcast_positions(&a.shape()[..a.shape().len() - 2], batch);
-        let b_batches = index::broadcast_positions(&b.shape()[..b.shape().len() - 2], batch);
-        let starts: Vec<(usize, usize)> = match shape.contains(&0) {
-            true => Vec::new(),
-            false => a_batches.into_iter().zip(b_batches).map(|(a, b)| (a * m * k, b * k * n)).collect(),
-        };
-        let mut at = 0;
-        if a.dtype().is_int() {
-            let (av, bv, mut values) = (a.to_i64(), b.to_i64(), Vec::new());
-            for_each_dot(
-                &starts,
-                m,
-                n,
-                |a_at, b_at, column| {
-                    let product = |i: usize| av[a_at + i].wrapping_mul(bv[b_at + i * n]);
-                    let dot = (0..k).map(product).fold(0, i64::wrapping_add);
-                    let bias = cx.optional(2).map_or(0, |bias| bias.i64_at(column));
-                    let residual = cx.optional(3).map_or(0, |residual| residual.i64_at(at));
-                    values.push(dot.wrapping_add(bias).wrapping_add(residual));
-                    at += 1;
-                },
-                k,
-            );
-            return Ok(vec![Tensor::from_i64(a.dtype(), &shape, &values)]);
+        let mut starts = Vec::new();
+        if !shape.contains(&0) {
+            let batches = |x: &Tensor| index::broadcast_positions(&x.shape()[..x.shape().len() - 2], batch);
+            starts = batches(a).into_iter().zip(batches(b)).map(|(a, b)| (a * m * k, b * k * n)).collect();
         }
-        let (av, bv, mut values) = (a.to_f64(), b.to_f64(), Vec::new());
+        let dots = dots(&starts, [m, n, k]).enumerate();
+        if a.dtype().is_int() {
+            let (av, bv) = (a.to_i64(), b.to_i64());
+            let values = dots.map(|(at, (a_at, b_at, column))| {
+                let product = |i: usize| av[a_at + i].wrapping_mul(bv[b_at + i * n]);
+                let dot = (0..k).map(product).fold(0, i64::wrapping_add);
+                let bias = cx.optional(2).map_or(0, |bias| bias.i64_at(column));
+                let residual = cx.optional(3).map_or(0, |residual| residual.i64_at(at));
+                dot.wrapping_add(bias).wrapping_add(residual)
+            });
+            return Ok(vec![Tensor::from_i64(a.dtype(), &shape, &values.collect::<Vec<_>>())]);
+        }
+        let (av, bv) = (a.to_f64(), b.to_f64());
         let activation = Activation::of(cx.word("act"), cx.float("p0"), cx.float("p1"));
-        for_each_dot(
-            &starts,
-            m,
-            n,
-            |a_at, b_at, column| {
-                let mut total = sum((0..k).map(|i| av[a_at + i] * bv[b_at + i * n]));
-                if let Some(bias) = cx.optional(2) {
-                    total += bias.f64_at(column);
-                }
-                if let Some(residual) = cx.optional(3) {
-                    total += residual.f64_at(at);
-                }
-                values.push(activation.apply(total));
-                at += 1;
-            },
-            k,
-        );
-        Ok(vec![Tensor::from_f64(a.dtype(), &shape, &values)])
+        let values = dots.map(|(at, (a_at, b_at, column))| {
+            let mut total = sum((0..k).map(|i| av[a_at + i] * bv[b_at + i * n]));
+            if let Some(bias) = cx.optional(2) {
+                total += bias.f64_at(column);
+            }
+            if let Some(residual) = cx.optional(3) {
+                total += residual.f64_at(at);
+            }
+            activation.apply(total)
+        });
+        Ok(vec![Tensor::from_f64(a.dtype(), &shape, &values.collect::<Vec<_>>())])
     },
     doc: "act(a * b + bias + residual) over the last two axes, leading axes broadcast; integers wrap. ONNX: MatMul, \
           Gemm, FusedMatMul.",
 };
 
-/// Calls `visit` for every element of the products of the matrices at `starts` in row-major order, with the positions
-/// of the first elements of its row of a and its column of b, and the column.
-fn for_each_dot(starts: &[(usize, usize)], m: usize, n: usize, mut visit: impl FnMut(usize, usize, usize), k: usize) {
-    for (a_at, b_at) in starts {
-        for row in 0..m {
-            for column in 0..n {
-                visit(a_at + row * k, b_at + column, column);
-            }
-        }
-    }
+/// For every element of the products of the matrices at `starts`, in row-major order: where its row of a and its column
+/// of b start, and the column's number.
+fn dots(starts: &[(usize, usize)], [m, n, k]: [usize; 3]) -> impl Iterator<Item = (usize, usize, usize)> + '_ {
+    starts.iter().flat_map(move |&(a_at, b_at)| {
+        (0..m).flat_map(move |row| (0..n).map(move |column| (a_at + row * k, b_at + column, column)))
+    })
 }

@@ -59,7 +59,9 @@ fn eval(
         x.shape().iter().enumerate().map(size).collect()
     };
     let mut offsets = Vec::new();
-    index::for_each(&only(true), |at| offsets.push(index::offset(at, &strides)));
+    if !x.is_empty() {
+        index::for_each(&only(true), |at| offsets.push(index::offset(at, &strides)));
+    }
     let (mut floats, mut ints, mut error) = (Vec::new(), Vec::new(), None);
     index::for_each(&only(false), |at| {
         let start = if offsets.is_empty() { 0 } else { index::offset(at, &strides) };
