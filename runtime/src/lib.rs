@@ -4,4 +4,9 @@
 //! ahead-of-time artifacts link. Everything that needs the standard library is behind the feature `std` (default).
 #![cfg_attr(not(feature = "std"), no_std)]
 
+#[cfg(feature = "std")]
+pub mod api;
 pub mod core;
+
+#[cfg(feature = "std")]
+pub use api::{Context, Error, Model, Pool, PortInfo, Tensor, TensorView, TensorViewMut, Threads};

@@ -1,8 +1,14 @@
 //! The `no_std` core of the runtime. Generated code sees nothing but [`context::RunCtx`] and the table behind it.
 
+pub mod abi;
+mod array;
 pub mod context;
+pub mod desc;
 pub mod kernels;
+mod message;
+pub mod model;
 pub mod pool;
+pub mod session;
 pub mod status;
 pub mod sys;
 pub mod table;

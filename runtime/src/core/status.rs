@@ -1,5 +1,6 @@
 //! Error codes, and the cell in which the first error of a run is kept.
 
+use core::ffi::CStr;
 use core::sync::atomic::{AtomicI32, AtomicI64, Ordering};
 
 /// What can go wrong at run time. The numbers are part of the C ABI and never change their meaning.
@@ -55,21 +56,29 @@ impl Code {
     }
 
     /// A short text for messages, lower case, no full stop.
-    pub const fn text(self) -> &'static str {
+    pub const fn c_text(self) -> &'static CStr {
         match self {
-            Code::Ok => "ok",
-            Code::InvalidArgument => "invalid argument",
-            Code::ShapeMismatch => "shape mismatch",
-            Code::DtypeMismatch => "element type mismatch",
-            Code::IndexOutOfRange => "index out of range",
-            Code::DivisionByZero => "integer division by zero",
-            Code::SizeOverBound => "size over its compile-time bound",
-            Code::CpuTooOld => "cpu lacks required instructions",
-            Code::AbiMismatch => "model and runtime do not fit (abi)",
-            Code::OutOfMemory => "out of memory",
-            Code::Trap => "reached a branch that could not be compiled",
-            Code::InvalidModel => "invalid model description",
-            Code::NotBound => "shapes, weights, input or output not set",
+            Code::Ok => c"ok",
+            Code::InvalidArgument => c"invalid argument",
+            Code::ShapeMismatch => c"shape mismatch",
+            Code::DtypeMismatch => c"element type mismatch",
+            Code::IndexOutOfRange => c"index out of range",
+            Code::DivisionByZero => c"integer division by zero",
+            Code::SizeOverBound => c"size over its compile-time bound",
+            Code::CpuTooOld => c"cpu lacks required instructions",
+            Code::AbiMismatch => c"model and runtime do not fit (abi)",
+            Code::OutOfMemory => c"out of memory",
+            Code::Trap => c"reached a branch that could not be compiled",
+            Code::InvalidModel => c"invalid model description",
+            Code::NotBound => c"shapes, weights, input or output not set",
+        }
+    }
+
+    /// [`Code::c_text`] as a string.
+    pub const fn text(self) -> &'static str {
+        match self.c_text().to_str() {
+            Ok(text) => text,
+            Err(_) => "",
         }
     }
 }

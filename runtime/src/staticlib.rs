@@ -1,0 +1,17 @@
+//! Root of the archive that ahead-of-time artifacts link: the core alone, without the standard library.
+//!
+//! `rustc --edition 2024 --crate-type staticlib -C panic=abort -C opt-level=3 runtime/src/staticlib.rs`
+//!
+//! What links it needs `-lpthread -lm` and nothing else.
+#![no_std]
+
+pub mod core;
+
+/// Nothing in the core panics; should it happen all the same, the process ends.
+#[panic_handler]
+fn panic(_: &::core::panic::PanicInfo<'_>) -> ! {
+    unsafe extern "C" {
+        safe fn abort() -> !;
+    }
+    abort()
+}
