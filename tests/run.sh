@@ -14,8 +14,7 @@ cargo fmt --all --check
 cargo clippy --workspace --all-targets --release --quiet -- --deny warnings
 
 step "cargo test"
-# one profile for tests and the binary: nothing is built twice
-cargo build --workspace --release
+# builds the binary too, with the same features as the tests: nothing is built twice
 INSTA_UPDATE=no cargo test --workspace --release
 
 target=${CARGO_TARGET_DIR:-target}
