@@ -18,7 +18,7 @@ step "cargo test"
 INSTA_UPDATE=no cargo test --workspace --release
 
 target=${CARGO_TARGET_DIR:-target}
-if "${LATHE:-$target/release/lathe}" run --help >/dev/null 2>&1; then
+if "${LATHE:-$target/release/lathe}" run --help 2>/dev/null | grep -q -e --input-dir; then
     step "trained models against onnxruntime"
     "$python" tests/scripts/match.py digits magika oww_melspectrogram oww_embedding ppocr_v4_det dnsmos_sig_bak_ovr
 
