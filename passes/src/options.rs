@@ -22,6 +22,8 @@ pub struct Options {
     pub only_rules: Option<BTreeSet<String>>,
     /// The e-graph stops to grow beyond this many e-nodes per region.
     pub node_limit: usize,
+    /// Graphs of more ops are rewritten in pieces of at most so many.
+    pub region_ops: usize,
     /// Most rounds of applying every rule.
     pub iteration_limit: usize,
     /// Prices for extraction.
@@ -41,7 +43,8 @@ impl Default for Options {
             dump_dir: None,
             disabled_rules: BTreeSet::new(),
             only_rules: None,
-            node_limit: 100_000,
+            node_limit: 50_000,
+            region_ops: 3_000,
             iteration_limit: 24,
             machine: Machine::default(),
             log_decisions: false,

@@ -206,25 +206,39 @@ fn sweep(problem: &Problem) -> Option<Vec<u32>> {
     let mut totals = vec![f64::INFINITY; count];
     let mut parts: Vec<Bits> = vec![Bits::new(); count];
     let mut kept: Option<(f64, Vec<u32>)> = None;
+    // When a class was last looked at, and when it last changed: one is looked at again only after an operand changed.
+    let (mut seen, mut changed_at) = (vec![0u64; count], vec![1u64; count]);
+    let mut clock = 1;
     for _ in 0..SWEEPS {
         let mut changed = false;
         for class in 0..count {
+            let mut operands = problem.choices[class].iter().flat_map(|choice| &choice.operands);
+            let is_new = seen[class] == 0;
+            if !is_new && !operands.any(|&operand| changed_at[operand as usize] > seen[class]) {
+                continue;
+            }
+            clock += 1;
+            seen[class] = clock;
             let mut winner: Option<(f64, u32, Bits)> = None;
             for (index, choice) in problem.choices[class].iter().enumerate() {
-                let Some((cost, bits)) = union_of(choice, class as u32, &best, &parts, &totals, &prices) else {
-                    continue;
-                };
+                let found = union_of(choice, class as u32, &best, &parts, &totals, &prices);
+                let Some((cost, bits)) = found else { continue };
                 if winner.as_ref().is_none_or(|(least, ..)| cost < *least * (1.0 - GAIN)) {
                     winner = Some((cost, index as u32, bits));
                 }
             }
             let Some((cost, index, mut bits)) = winner else { continue };
-            changed |= best[class] != index || cost != totals[class];
+            bits.resize(bits.len().max(class / 64 + 1), 0);
+            bits[class / 64] |= 1 << (class % 64);
+            if best[class] == index && cost == totals[class] && bits == parts[class] {
+                continue;
+            }
+            changed = true;
+            clock += 1;
+            changed_at[class] = clock;
             best[class] = index;
             totals[class] = cost;
             prices[class] = problem.choices[class][index as usize].price;
-            bits.resize(bits.len().max(class / 64 + 1), 0);
-            bits[class / 64] |= 1 << (class % 64);
             parts[class] = bits;
         }
         if problem.roots.iter().all(|&root| best[root as usize] != NONE)

@@ -3,13 +3,14 @@
 //! Before: canonical form, constants folded (rules test for constants and expect them on the right), equal ops merged.
 //! After: the cheapest program that the rules found within the limits; recipes over weights are left as ops on
 //! constants for fold-constants. Each region of a control-flow op is rewritten in an e-graph of its own, before the
-//! graph around it, in which it is opaque.
+//! graph around it, in which it is opaque. A large graph is rewritten in pieces ([`partition`]).
 
 pub mod analysis;
 pub mod convert;
 pub mod cost;
 pub mod extract;
 pub mod language;
+pub mod partition;
 pub mod pattern;
 pub mod run;
 
@@ -44,10 +45,33 @@ fn rewrite(
             changed |= rewrite(region, env, rules, options, report)?;
         }
     }
+    if graph.len() <= options.region_ops {
+        return Ok(rewrite_piece(graph, env, rules, options, report)? || changed);
+    }
+    let mut pieces = Vec::new();
+    for run in partition::runs(graph, options.region_ops) {
+        let mut piece = partition::piece(graph, run);
+        changed |= rewrite_piece(&mut piece.graph, env, rules, options, report)?;
+        pieces.push(piece);
+    }
+    if changed {
+        *graph = partition::join(graph, &pieces)?;
+    }
+    Ok(changed)
+}
+
+/// Rewrites a graph in one e-graph.
+fn rewrite_piece(
+    graph: &mut Graph,
+    env: &mut Env,
+    rules: &[(usize, &Rule)],
+    options: &Options,
+    report: &mut Report,
+) -> Result<bool, String> {
     let mut egraph = EGraph::new(Facts::new(std::mem::take(env)));
     let result = rewrite_flat(&mut egraph, graph, rules, options, report);
     *env = std::mem::take(&mut egraph.analysis.env);
-    Ok(result? || changed)
+    result
 }
 
 fn rewrite_flat(
