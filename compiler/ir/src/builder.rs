@@ -193,9 +193,7 @@ pub fn infer_types(
 ) -> Result<Types, OpError> {
     let def = code.def();
     check_operands(def, operands)?;
-    if attrs.len() != def.attrs.len() || attrs.iter().zip(def.attrs).any(|(attr, want)| !attr.is_kind(want.kind)) {
-        return Err(OpError::invalid(format!("attributes of {} do not fit its definition", def.name)));
-    }
+    check_attrs(def, attrs)?;
     let types: SmallVec<[Option<&TensorType>; 4]> =
         operands.iter().map(|operand| operand.map(|value| graph.ty(value))).collect();
     let is_size = |dim: &Dim| !dim.is_overflow() && dim.as_const().is_none_or(|size| size >= 0);
@@ -214,7 +212,22 @@ pub fn infer_types(
     Ok(results)
 }
 
-fn check_operands(def: &OpDef, operands: &[Option<ValueId>]) -> Result<(), OpError> {
+/// Checks number and kinds of attributes.
+pub(crate) fn check_attrs(def: &OpDef, attrs: &[Attr]) -> Result<(), OpError> {
+    if attrs.len() != def.attrs.len() {
+        let counts = format!("{} attributes, {} are given", def.attrs.len(), attrs.len());
+        return Err(OpError::invalid(format!("{} has {counts}", def.name)));
+    }
+    match attrs.iter().zip(def.attrs).find(|(attr, want)| !attr.is_kind(want.kind)) {
+        Some((_, want)) => {
+            Err(OpError::invalid(format!("attribute {} of {} is not of kind {:?}", want.name, def.name, want.kind)))
+        }
+        None => Ok(()),
+    }
+}
+
+/// Checks that the operands are as many as the definition takes, and that none it requires is left out.
+pub(crate) fn check_operands(def: &OpDef, operands: &[Option<ValueId>]) -> Result<(), OpError> {
     let is_variadic = def.operands.last().is_some_and(|last| last.arity == Arity::Variadic);
     let fixed = def.operands.len() - usize::from(is_variadic);
     if operands.len() > fixed && !is_variadic {

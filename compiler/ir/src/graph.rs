@@ -311,6 +311,11 @@ impl Graph {
         self.ops[id.index()].as_ref().expect("op was removed")
     }
 
+    /// The op of that id, unless it was removed or never existed.
+    pub fn get_op(&self, id: OpId) -> Option<&Op> {
+        self.ops.get(id.index())?.as_ref()
+    }
+
     /// The op of that id, to change. Whoever changes operands or attributes keeps the result types true.
     ///
     /// # Panics

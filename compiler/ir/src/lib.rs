@@ -19,6 +19,7 @@ mod ops;
 pub mod tensor;
 pub mod text;
 pub mod types;
+pub mod verify;
 
 pub use attr::{Attr, AttrKind};
 pub use builder::Builder;
@@ -31,3 +32,4 @@ pub use op::{OpCode, OpDef, OpError};
 pub use ops::resize::{Sampling, resize_taps};
 pub use tensor::Tensor;
 pub use types::{Shape, TensorType};
+pub use verify::verify;

@@ -80,10 +80,22 @@ pub struct Traits {
     pub associative: bool,
     /// Moves elements and computes nothing.
     pub movement: bool,
+    /// Has bodies, of which its inference checks number and signature. Other ops have none.
+    pub regions: bool,
+    /// The sizes of its results depend on the values of its operands: the data-dependent symbols that stand alone in its
+    /// dimension lists are defined by it.
+    pub data_dependent: bool,
 }
 
 /// No trait.
-pub const PLAIN: Traits = Traits { elementwise: false, commutative: false, associative: false, movement: false };
+pub const PLAIN: Traits = Traits {
+    elementwise: false,
+    commutative: false,
+    associative: false,
+    movement: false,
+    regions: false,
+    data_dependent: false,
+};
 /// Element by element.
 pub const ELEMENTWISE: Traits = Traits { elementwise: true, ..PLAIN };
 /// Element by element, commutative and associative.

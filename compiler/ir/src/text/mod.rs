@@ -21,6 +21,7 @@ mod parse;
 mod print;
 
 pub use parse::{WeightResolver, no_weights, parse_dim, parse_module};
+pub(crate) use print::attr_text;
 pub use print::{print_module, weight_hash};
 
 #[cfg(test)]

@@ -114,7 +114,8 @@ fn print_graph(out: &mut String, graph: &Graph, depth: usize) {
     let _ = write!(out, "{indent}return {}\n{}}}", results.join(", "), "  ".repeat(depth));
 }
 
-fn attr_text(attr: &Attr) -> String {
+/// An attribute as the text form has it.
+pub(crate) fn attr_text(attr: &Attr) -> String {
     let list = |items: Vec<String>| format!("[{}]", items.join(", "));
     match attr {
         Attr::Int(value) => value.to_string(),

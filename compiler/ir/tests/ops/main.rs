@@ -4,6 +4,7 @@
 //! op as text and parse it, so a case covers inference, the text form and the evaluator.
 
 #![allow(clippy::excessive_precision, clippy::approx_constant)]
+#![allow(clippy::unwrap_used)]
 
 mod axes;
 mod binary;
