@@ -4,3 +4,4 @@ pub mod backend;
 pub mod loopir;
 pub mod onnx;
 pub mod plan;
+pub mod session;

@@ -222,6 +222,7 @@ fn attentions(kernels: &Kernels, report: &mut Report) {
                     0,
                     0,
                     causal,
+                    0,
                     scratch,
                 )
             }

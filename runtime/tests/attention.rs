@@ -102,6 +102,7 @@ impl Data {
                 self.strides.0 as i64,
                 self.strides.1 as i64,
                 if causal < 0 { -1 } else { causal + begin as i64 },
+                0,
                 at(scratch.as_ptr(), spare),
             );
         }

@@ -1,11 +1,11 @@
 //! The program's edge: inputs and outputs, `@bind`, `@plan` and the schedule.
 
-use super::lowering::Lowering;
+use super::lowering::{Lowering, is_view_op};
 use super::scalar::scalar_type;
 use super::view::View;
 use super::{Plan, arena};
 use crate::loopir::{Builder, Expr, ExprKind, PlanSlot, SymbolId};
-use lathe_ir::{Symbol, TensorType, ValueId};
+use lathe_ir::{OpCode, Symbol, TensorType, ValueId};
 use std::collections::BTreeMap;
 
 /// Status code of an input whose sizes do not fit: the runtime's `Code::ShapeMismatch`.
@@ -28,25 +28,23 @@ pub(super) fn declare(l: &mut Lowering<'_>) {
         l.set_view(port.value, View::contiguous(port.value, &ty.shape));
     }
     for (index, port) in module.main.results.iter().enumerate() {
-        let root = output_root(l, port.value);
-        let is_computed = l.graph.def(root).is_some() && l.constant(root).is_none();
-        let ty = l.graph.ty(port.value).clone();
-        if is_computed {
+        if let Some(root) = output_root(l, port.value) {
+            let ty = l.graph.ty(port.value).clone();
             l.assign_output(root, index as u32, &ty);
         }
     }
 }
 
-/// The value whose memory can be the output itself: reshapes are looked through.
-fn output_root(l: &Lowering<'_>, mut value: ValueId) -> ValueId {
-    while let Some((_, op)) = l.graph.def(value) {
+/// The computed value whose memory can be the output itself, if there is one: reshapes are looked through.
+fn output_root(l: &Lowering<'_>, mut value: ValueId) -> Option<ValueId> {
+    loop {
+        let (_, op) = l.graph.def(value)?;
         match (op.code, op.operand(0)) {
-            (lathe_ir::OpCode::Reshape, Some(operand)) => value = operand,
-            _ => break,
+            (OpCode::Reshape, Some(operand)) => value = operand,
+            (code, _) if is_view_op(code) || code == OpCode::Const => return None,
+            _ => return Some(value),
         }
     }
-    let is_view = l.graph.def(value).is_some_and(|(_, op)| super::lowering::is_view_op(op.code));
-    if is_view { ValueId(u32::MAX) } else { value }
 }
 
 /// Copies results that have no place among the outputs, plans the arena and builds `@bind`, `@plan` and the schedule.
@@ -129,9 +127,9 @@ fn check_dim(b: &mut Builder<'_>, input: u32, axis: u32, expected: &Expr) {
 
 fn copy_outputs(l: &mut Lowering<'_>) -> Result<(), String> {
     for (index, port) in l.graph.results.iter().enumerate() {
-        let root = output_root(l, port.value);
         let ty = l.graph.ty(port.value).clone();
-        if l.output_index(root) == Some(index as u32) {
+        let root = output_root(l, port.value).filter(|&root| l.output_index(root) == Some(index as u32));
+        if let Some(root) = root {
             // A layout chosen by a kernel must not reach an output.
             let view = l.view(port.value)?;
             if view.root == root && view.is_contiguous() {

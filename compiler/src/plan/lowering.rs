@@ -8,7 +8,7 @@ use super::scalar::scalar_type;
 use super::view::View;
 use super::weights::{WeightId, WeightTable};
 use crate::loopir::{BufferId, Builder, Expr, KernelId, ProgramBuilder, Type};
-use lathe_ir::{DType, Dim, Graph, Module, Op, OpCode, OpId, Tensor, TensorType, ValueId};
+use lathe_ir::{Dim, Graph, Module, Op, OpCode, OpId, Tensor, TensorType, ValueId};
 use std::collections::BTreeMap;
 
 /// What lowering an op can answer.
@@ -355,9 +355,4 @@ pub fn positions(b: &mut Builder<'_>, dims: &DimMap, row: &Expr, sizes: &[Dim], 
         }
     }
     sums.into_iter().map(|sum| b.let_(sum.unwrap_or_else(|| Expr::i64(0)))).collect()
-}
-
-/// Element type of an op's first operand.
-pub fn operand_dtype(graph: &Graph, op: &Op) -> DType {
-    op.operand(0).map_or(DType::F32, |value| graph.ty(value).dtype)
 }

@@ -350,6 +350,7 @@ fn gemm_calls(call: &mut dyn FnMut(&'static str, &[A])) {
                         len(row),
                         len(col),
                         I(causal),
+                        I(0),
                         scratch,
                     ],
                 );

@@ -18,6 +18,10 @@ pub(super) fn lower(l: &mut Lowering<'_>, op: &Op) -> Lowered {
     if l.ty(q).dtype != DType::F32 {
         return Err(format!("attention over {}", l.ty(q).dtype));
     }
+    let ahead = &l.ty(k).shape[l.ty(k).rank() - 2] - &l.ty(q).shape[l.ty(q).rank() - 2];
+    if op.flag("causal") && ahead.range(&l.module.env.symbols).0.is_none_or(|least| least < 0) {
+        return Err("causal attention with fewer keys than queries".to_owned());
+    }
     let (q_view, k_view, v_view) = (l.dense_rows(q)?, l.dense_rows(k)?, l.dense_rows(v)?);
     let (q_buffer, k_buffer, v_buffer) = (l.buffer(q_view.root), l.buffer(k_view.root), l.buffer(v_view.root));
     let rank = q_view.rank();
@@ -51,10 +55,7 @@ pub(super) fn lower(l: &mut Lowering<'_>, op: &Op) -> Lowered {
     let tiles = dims.expr(&Dim::product_of(&heads)) * blocks.clone();
     let is_causal = op.flag("causal");
     let scale = Expr::f32(op.float("scale") as f32);
-    let mut nan_to_zero = Vec::new();
-    if op.attr("nan_to_zero").is_some() {
-        nan_to_zero.push(Expr::i64(i64::from(op.flag("nan_to_zero"))));
-    }
+    let nan_to_zero = Expr::i64(i64::from(op.flag("nan_to_zero")));
     l.kernel("attention", node, tiles, |b| {
         let local = b.local("scores", Type::U8, scratch);
         let blocks = b.let_(blocks);
@@ -80,7 +81,7 @@ pub(super) fn lower(l: &mut Lowering<'_>, op: &Op) -> Lowered {
         };
         let causal = if is_causal { &sk - &sq + &first } else { Expr::i64(-1) };
         let scores = b.addr(local, 0);
-        let mut args = vec![
+        let args = [
             count,
             sk,
             d,
@@ -97,10 +98,8 @@ pub(super) fn lower(l: &mut Lowering<'_>, op: &Op) -> Lowered {
             mask,
             mask_row,
             mask_column,
-            causal,
-            scores,
+            causal, nan_to_zero, scores,
         ];
-        args.extend(nan_to_zero);
         b.call("attention_f32", args);
     });
     l.dims = dims;
@@ -114,6 +113,6 @@ fn scratch_bytes(l: &Lowering<'_>, q: &View, k: &View, v: &View) -> Result<Expr,
     let keys = l.dims.expr(&k.shape[rank - 2]).ceil_div(64) * 64;
     let d = l.dims.expr(&q.shape[rank - 1]);
     let dv = l.dims.expr(&v.shape[rank - 1]).ceil_div(16) * 16;
-    // Keys packed for the products, a block of 32 score rows, a block of 32 result rows, slack.
-    Ok((keys.clone() * d + keys * 32 + dv * 32 + 1024) * 4)
+    // Keys and values packed for the products, a block of 32 score rows, slack.
+    Ok((keys.clone() * (d + dv) + keys * 32 + 1024) * 4)
 }

@@ -46,6 +46,8 @@ struct WeightsArgs {
     scale: f32,
     /// The mask of the first row, or null.
     mask: Mask,
+    /// Weights that are NaN count as 0.
+    nan_to_zero: bool,
     /// One factor per row, for the output.
     inverse: *mut f32,
 }
@@ -99,6 +101,11 @@ impl Body for Weights {
                         weights::<V, 0>(row, row, keys, 1.0)
                     }
                 };
+                // One NaN among the weights makes the sum NaN, and with it all weights of the row.
+                if args.nan_to_zero && (*args.inverse.add(r)).is_nan() {
+                    row.write_bytes(0, keys);
+                    *args.inverse.add(r) = 1.0;
+                }
             }
         }
     }
@@ -255,6 +262,7 @@ unsafe fn attention<V: Tier>(
     mask_row: i64,
     mask_col: i64,
     causal: i64,
+    nan_to_zero: i64,
     scratch: *mut u8,
 ) {
     let [sq, sk, d, dv] = [sq, sk, d, dv].map(|size| size.max(0) as usize);
@@ -306,8 +314,8 @@ unsafe fn attention<V: Tier>(
             }
             let mut mask = mask;
             mask.mask = mask.mask.wrapping_offset(row as isize * mask.row);
-            let max_keys = sk;
-            V::run::<Weights>(&mut WeightsArgs { scores, ld, rows, keys: first, more, max_keys, scale, mask, inverse });
+            let (max_keys, nan_to_zero) = (sk, nan_to_zero != 0);
+            V::run::<Weights>(&mut WeightsArgs { scores, ld, rows, keys: first, more, max_keys, scale, mask, nan_to_zero, inverse });
             let o = o.add(row * ldo);
             if pack_v && packed_values < last {
                 for column in (0..dv).step_by(PANEL) {
@@ -358,6 +366,7 @@ unsafe fn attention<V: Tier>(
 tiers! {
     fn attention_f32(
         sq: i64, sk: i64, d: i64, dv: i64, q: *mut u8, ldq: i64, k: *mut u8, ldk: i64, v: *mut u8, ldv: i64,
-        o: *mut u8, ldo: i64, scale: f32, mask: *mut u8, mask_row: i64, mask_col: i64, causal: i64, scratch: *mut u8,
+        o: *mut u8, ldo: i64, scale: f32, mask: *mut u8, mask_row: i64, mask_col: i64, causal: i64, nan_to_zero: i64,
+        scratch: *mut u8,
     ) = attention;
 }
