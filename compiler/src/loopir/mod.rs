@@ -15,6 +15,7 @@ mod expr;
 mod fold;
 pub mod interp;
 mod lex;
+mod operators;
 mod parse;
 mod prelude;
 mod print;

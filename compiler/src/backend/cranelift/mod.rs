@@ -9,6 +9,7 @@ mod call;
 mod expr;
 mod func;
 mod link;
+mod stmt;
 
 use super::{BackendError, CodeBlob, Cpu, Options, Target};
 use crate::loopir::Program;
