@@ -15,3 +15,7 @@ fn panic(_: &::core::panic::PanicInfo<'_>) -> ! {
     }
     abort()
 }
+
+// Objects of the `core` crate refer to this, though nothing unwinds. Weak, so that it gives way to the real one in a program
+// that contains the standard library.
+::core::arch::global_asm!(".weak rust_eh_personality", "rust_eh_personality:", "ret");

@@ -24,6 +24,13 @@ impl<T: Copy> Array<T> {
         Some(Array { data, len })
     }
 
+    /// Takes over the values of an array of the same length.
+    pub(crate) fn copy_from(&mut self, other: &Array<T>) {
+        for (place, &value) in self.iter_mut().zip(other.iter()) {
+            *place = value;
+        }
+    }
+
     /// Value `i`, if there is one.
     pub(crate) fn at(&self, i: usize) -> Option<T> {
         self.get(i).copied()

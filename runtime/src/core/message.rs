@@ -19,12 +19,16 @@ impl Message {
     /// Appends a text, cut at the end of the buffer.
     pub(crate) fn text(&mut self, text: &str) -> &mut Message {
         for &byte in text.as_bytes() {
-            if let Some(place) = self.bytes.get_mut(self.len) {
-                *place = byte;
-                self.len += 1;
-            }
+            self.push(byte);
         }
         self
+    }
+
+    fn push(&mut self, byte: u8) {
+        if let Some(place) = self.bytes.get_mut(self.len) {
+            *place = byte;
+            self.len += 1;
+        }
     }
 
     /// Appends a name in double quotes.
@@ -37,15 +41,18 @@ impl Message {
         if value < 0 {
             self.text("-");
         }
-        let value = value.unsigned_abs();
-        let mut power = 1u64;
-        while value / power >= 10 {
-            power *= 10;
+        let (mut digits, mut value) = ([b'0'; 20], value.unsigned_abs());
+        let mut count = 0;
+        for digit in digits.iter_mut().rev() {
+            *digit = b'0' + (value % 10) as u8;
+            value /= 10;
+            count += 1;
+            if value == 0 {
+                break;
+            }
         }
-        while power > 0 {
-            let digit = (value / power % 10) as usize;
-            self.text("0123456789".get(digit..=digit).unwrap_or("?"));
-            power /= 10;
+        for &digit in digits.get(20 - count..).unwrap_or(&[]) {
+            self.push(digit);
         }
         self
     }

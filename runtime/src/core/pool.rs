@@ -239,7 +239,7 @@ unsafe fn claim_tiles(job: &Job, next: &AtomicI64, worker: i64) {
 impl Job {
     /// One tile at a time, unless there are so many that claiming them would cost more than it evens out.
     fn new(ctx: *const RunCtx, kernel: KernelFn, tiles: i64, threads: i64) -> Job {
-        Job { ctx, kernel, tiles, chunk: (tiles / (threads * 16)).clamp(1, 64) }
+        Job { ctx, kernel, tiles, chunk: (tiles / threads.max(1) / 16).clamp(1, 64) }
     }
 }
 

@@ -273,7 +273,7 @@ impl Context {
     /// `output_shape` tells the largest shapes.
     pub fn plan(&mut self) -> Result<(), Code> {
         if self.planned {
-            self.actual.copy_from_slice(&self.plan);
+            self.actual.copy_from(&self.plan);
             return Ok(());
         }
         let (desc, code) = (self.model().desc, self.model().code);
@@ -303,7 +303,7 @@ impl Context {
         if self.measure().is_none() {
             return self.fail(Code::OutOfMemory);
         }
-        self.actual.copy_from_slice(&self.plan);
+        self.actual.copy_from(&self.plan);
         self.planned = true;
         Ok(())
     }
@@ -526,7 +526,7 @@ impl Context {
         if !self.resolved {
             self.resolve()?;
         }
-        self.symbols.copy_from_slice(&self.bound);
+        self.symbols.copy_from(&self.bound);
         self.status.clear();
         let (parallel_for, pool): (ParallelFor, *mut c_void) = match &mut self.caller {
             Some(caller) => (run_on_caller, (&raw mut *caller).cast()),
@@ -557,7 +557,7 @@ impl Context {
             // SAFETY: as many symbols and plan entries as the description says.
             unsafe { plan(self.symbols.as_ptr(), self.actual.as_mut_ptr()) };
         } else {
-            self.actual.copy_from_slice(&self.plan);
+            self.actual.copy_from(&self.plan);
         }
         Ok(())
     }
