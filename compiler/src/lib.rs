@@ -1,7 +1,7 @@
 //! The compiler: ONNX in and out, planning, loop IR, backends, artifacts.
 
+pub mod artifact;
 pub mod backend;
 pub mod loopir;
 pub mod onnx;
 pub mod plan;
-pub mod session;

@@ -1,6 +1,7 @@
 //! Every op planned, compiled and run, against the reference evaluator.
 
-use lathe_compiler::{backend, plan, session::Session};
+use lathe_compiler::artifact::{InProcess, compile};
+use lathe_compiler::{backend, plan};
 use lathe_ir::text::{no_weights, parse_module};
 use lathe_ir::{DType, Module, Tensor, eval_module};
 
@@ -63,10 +64,14 @@ fn check(text: &str) {
     let module = parse_module(&full, &no_weights).unwrap_or_else(|error| panic!("{error}\n{full}"));
     let planned = plan::plan(&module).unwrap_or_else(|errors| panic!("{errors}\n{full}"));
     let program = planned.program.clone();
-    let mut session = Session::new(planned, &backend::Options::default(), 1).unwrap_or_else(|e| panic!("{e}\n{full}"));
+    let load = |planned, threads| {
+        let compiled = compile(planned, &backend::Options::default()).unwrap_or_else(|e| panic!("{e}\n{full}"));
+        InProcess::load(&compiled, threads).unwrap_or_else(|e| panic!("{e}\n{full}"))
+    };
+    let mut session = load(planned, 1);
     let again = plan::plan(&module).expect("plans twice");
     assert_eq!(again.program, program, "planning is deterministic");
-    let mut pair = Session::new(again, &backend::Options::default(), 2).expect("compiles twice");
+    let mut pair = load(again, 2);
     let sizes: &[i64] = if module.env.symbols.is_empty() { &[1] } else { &[1, 3, 17, 40] };
     for &size in sizes {
         let given = inputs(&module, size);

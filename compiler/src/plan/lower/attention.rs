@@ -98,7 +98,9 @@ pub(super) fn lower(l: &mut Lowering<'_>, op: &Op) -> Lowered {
             mask,
             mask_row,
             mask_column,
-            causal, nan_to_zero, scores,
+            causal,
+            nan_to_zero,
+            scores,
         ];
         b.call("attention_f32", args);
     });
