@@ -2,6 +2,7 @@
 
 pub mod abi;
 mod array;
+mod bindings;
 pub mod context;
 pub mod desc;
 pub mod kernels;

@@ -5,6 +5,7 @@
 //! the first `run`) after shapes that need more, and never if the caller supplies it.
 
 use super::array::Array;
+use super::bindings::{Binding, UNBOUND};
 use super::context::{ParallelFor, RunCtx};
 use super::desc::{BufferKind, DType};
 use super::message::Message;
@@ -27,17 +28,6 @@ pub enum Threads {
     Caller(CallerThreads, usize),
 }
 
-/// Memory of an input or output.
-#[derive(Clone, Copy)]
-struct Binding {
-    data: *mut u8,
-    bytes: usize,
-    /// Bytes that the shapes ask for.
-    need: usize,
-}
-
-const UNBOUND: Binding = Binding { data: null_mut(), bytes: 0, need: 0 };
-
 /// One use of a model at a time. Lives at a fixed address, see [`Context::create`].
 pub struct Context {
     model: *const Model,
@@ -52,12 +42,12 @@ pub struct Context {
     dims: Array<i64>,
     rows: Array<*const i64>,
     /// What `PlanFn` wrote for `bound`, and for `symbols` after a run.
-    plan: Array<i64>,
+    pub(super) plan: Array<i64>,
     actual: Array<i64>,
-    inputs: Array<Binding>,
-    outputs: Array<Binding>,
-    buffers: Array<*mut u8>,
-    arena: *mut u8,
+    pub(super) inputs: Array<Binding>,
+    pub(super) outputs: Array<Binding>,
+    pub(super) buffers: Array<*mut u8>,
+    pub(super) arena: *mut u8,
     arena_len: usize,
     arena_is_callers: bool,
     arena_need: usize,
@@ -65,9 +55,9 @@ pub struct Context {
     /// Shapes are planned.
     planned: bool,
     /// `buffers` is up to date.
-    resolved: bool,
+    pub(super) resolved: bool,
     status: Status,
-    message: Message,
+    pub(super) message: Message,
 }
 
 // SAFETY: all pointers are to memory that the context owns, shares by counted reference (model, pool) or borrows by the
@@ -209,13 +199,13 @@ impl Context {
         self.status.node.load(Ordering::Relaxed)
     }
 
-    fn fail(&mut self, code: Code) -> Result<(), Code> {
+    pub(super) fn fail(&mut self, code: Code) -> Result<(), Code> {
         self.message.clear().text(code.text());
         Err(code)
     }
 
     /// `<kind> "<name>"`, to go on with.
-    fn begin(&mut self, kind: &str, name: &str) -> &mut Message {
+    pub(super) fn begin(&mut self, kind: &str, name: &str) -> &mut Message {
         self.message.clear().text(kind).text(" ").quoted(name)
     }
 
@@ -417,104 +407,6 @@ impl Context {
             self.message.text(", the caller's has ").number(have);
         }
         Err(Code::OutOfMemory)
-    }
-
-    fn bind(&mut self, input: bool, i: usize, dtype: u32, data: *mut u8, bytes: usize) -> Result<(), Code> {
-        let desc = self.model().desc;
-        let (kind, port) = if input { ("input", desc.input(i)) } else { ("output", desc.output(i)) };
-        let Some(port) = port else { return self.fail(Code::InvalidArgument) };
-        if dtype != port.dtype as u32 {
-            self.begin(kind, port.name).text(": element type is ").number(port.dtype as i64);
-            self.message.text(", not ").number(dtype as i64).text(" (numbers of ONNX)");
-            return Err(Code::DtypeMismatch);
-        }
-        if (data.is_null() && bytes > 0) || !data.addr().is_multiple_of(port.dtype.bytes()) {
-            self.begin(kind, port.name).text(": its memory is null or not aligned to its elements");
-            return Err(Code::InvalidArgument);
-        }
-        // an empty tensor has no address of its own
-        let data = if data.is_null() { core::ptr::without_provenance_mut(sys::ALIGN) } else { data };
-        let bindings = if input { &mut self.inputs } else { &mut self.outputs };
-        if let Some(binding) = bindings.get_mut(i)
-            && (binding.data, binding.bytes) != (data, bytes)
-        {
-            (binding.data, binding.bytes) = (data, bytes);
-            self.resolved = false;
-        }
-        Ok(())
-    }
-
-    /// Reads input `i` from this memory, from now on.
-    ///
-    /// # Safety
-    /// `bytes` bytes are readable at `data` during every run until it is bound again.
-    pub unsafe fn bind_input(&mut self, i: usize, dtype: u32, data: *const u8, bytes: usize) -> Result<(), Code> {
-        self.bind(true, i, dtype, data.cast_mut(), bytes)
-    }
-
-    /// Writes output `i` to this memory, from now on.
-    ///
-    /// # Safety
-    /// `bytes` bytes are writable at `data` during every run until it is bound again, and overlap no input, no other output
-    /// and no arena.
-    pub unsafe fn bind_output(&mut self, i: usize, dtype: u32, data: *mut u8, bytes: usize) -> Result<(), Code> {
-        self.bind(false, i, dtype, data, bytes)
-    }
-
-    /// Forgets the memory of all inputs and outputs.
-    pub fn unbind(&mut self) {
-        for binding in self.inputs.iter_mut().chain(self.outputs.iter_mut()) {
-            (binding.data, binding.bytes) = (null_mut(), 0);
-        }
-        self.resolved = false;
-    }
-
-    /// Fills in the addresses of all buffers.
-    fn resolve(&mut self) -> Result<(), Code> {
-        let desc = self.model().desc;
-        for i in 0..desc.inputs() + desc.outputs() {
-            let (kind, port, binding) = match i.checked_sub(desc.inputs()) {
-                None => ("input", desc.input(i), self.inputs.at(i)),
-                Some(i) => ("output", desc.output(i), self.outputs.at(i)),
-            };
-            let (Some(port), Some(binding)) = (port, binding) else { continue };
-            if binding.data.is_null() {
-                self.begin(kind, port.name).text(" is not bound");
-                return Err(Code::NotBound);
-            }
-            if binding.bytes < binding.need {
-                self.begin(kind, port.name).text(" needs ").number(binding.need as i64);
-                self.message.text(" bytes, but has ").number(binding.bytes as i64);
-                return Err(Code::ShapeMismatch);
-            }
-        }
-        let weights = self.model().weights();
-        if weights.is_null() && desc.weights_len() > 0 {
-            self.message.clear().text("the weights are not set");
-            return Err(Code::NotBound);
-        }
-        let root = |kind: BufferKind, offset: usize| match kind {
-            BufferKind::Input(k) => self.inputs.at(k as usize).map(|binding| binding.data),
-            BufferKind::Output(k) => self.outputs.at(k as usize).map(|binding| binding.data),
-            BufferKind::Weights => Some(weights.wrapping_add(offset)),
-            BufferKind::Arena => Some(self.arena.wrapping_add(offset)),
-            BufferKind::Alias(_) => None,
-        };
-        for i in 0..desc.buffers() {
-            let offset = |i: usize| self.plan.at(2 + i).unwrap_or(0) as usize;
-            let address = match desc.buffer(i).map(|buffer| buffer.0) {
-                Some(BufferKind::Alias(j)) => {
-                    let at = desc.buffer(j as usize).and_then(|buffer| root(buffer.0, offset(j as usize)));
-                    at.map(|at| at.wrapping_add(offset(i)))
-                }
-                Some(kind) => root(kind, offset(i)),
-                None => None,
-            };
-            let Some(address) = address else { return self.fail(Code::InvalidModel) };
-            self.buffers.set(i, address);
-        }
-        self.resolved = true;
-        Ok(())
     }
 
     /// Computes the outputs from the inputs. The floating-point mode is the default one meanwhile.

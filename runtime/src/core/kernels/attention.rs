@@ -315,7 +315,18 @@ unsafe fn attention<V: Tier>(
             let mut mask = mask;
             mask.mask = mask.mask.wrapping_offset(row as isize * mask.row);
             let (max_keys, nan_to_zero) = (sk, nan_to_zero != 0);
-            V::run::<Weights>(&mut WeightsArgs { scores, ld, rows, keys: first, more, max_keys, scale, mask, nan_to_zero, inverse });
+            V::run::<Weights>(&mut WeightsArgs {
+                scores,
+                ld,
+                rows,
+                keys: first,
+                more,
+                max_keys,
+                scale,
+                mask,
+                nan_to_zero,
+                inverse,
+            });
             let o = o.add(row * ldo);
             if pack_v && packed_values < last {
                 for column in (0..dv).step_by(PANEL) {
