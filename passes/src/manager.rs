@@ -6,7 +6,7 @@
 use crate::options::{Options, Report, StepReport};
 use crate::{canonicalize, cse, dce, egraph, fold_constants, pipeline, simplify_dims};
 use lathe_ir::text::print_module;
-use lathe_ir::{Diagnostic, Diagnostics, Module};
+use lathe_ir::{Diagnostic, Diagnostics, Module, verify};
 
 /// Whether a pass changed the module.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,10 +93,6 @@ pub fn optimize(module: &mut Module, options: &Options) -> Result<Report, Diagno
         }
     }
     Ok(report)
-}
-
-fn verify(_module: &Module) -> Result<(), Diagnostics> {
-    Ok(())
 }
 
 /// Names the step and the command that repeats it, in every finding that is a bug.
