@@ -8,6 +8,7 @@ use super::{CodeBlob, Options, compile};
 use crate::loopir::interp::{InterpOptions, Outcome, Tensor, interpret};
 use crate::loopir::tests::{data_of, program_files};
 use crate::loopir::{BinaryOp, CompareOp, Expr, PlanSlot, Program, ProgramBuilder, Type, UnaryOp, parse};
+use lathe_runtime::core::tier::Tier;
 use native::{run_blob, run_native};
 
 /// A program of one kernel over `n` elements: `y[i] = f(a[i], b[i])`.
@@ -332,6 +333,47 @@ fn blobs_list_their_functions() {
     assert!(blob.symbols.iter().all(|s| s.offset % 16 == 0 && s.len > 0));
     assert!(blob.symbols.windows(2).all(|w| w[0].offset + w[0].len <= w[1].offset));
     assert_eq!(blob.disassembly.len(), 5);
+}
+
+#[test]
+fn other_cpus_give_the_same_results() {
+    if Tier::detect() < Tier::Avx512 {
+        return;
+    }
+    let mut options = Options::default();
+    options.target.cpu = "x86-64-v4".parse().unwrap();
+    for (name, text) in program_files() {
+        let program = parse(&text).unwrap();
+        let (inputs, weights) = data_of(&text);
+        let blob = compile(&program, &options).unwrap();
+        let v3 = run_native(&program, &inputs, &weights, 1);
+        assert_eq!(run_blob(&blob, &program, &inputs, &weights, 1), v3, "{name}");
+    }
+}
+
+#[test]
+fn the_deepest_programs_work() {
+    let sum = |depth: usize| (0..depth).fold(Expr::tile(), |e, i| Expr::tile() - (e * (i as i64 % 3 + 1)));
+    let program = |depth: usize| {
+        let mut p = ProgramBuilder::new();
+        let y = p.output("y", Type::I64, 1, 0, 1);
+        fn nest(
+            b: &mut crate::loopir::Builder<'_>,
+            depth: usize,
+            store: &mut dyn FnMut(&mut crate::loopir::Builder<'_>),
+        ) {
+            match depth {
+                0 => store(b),
+                _ => b.for_(0, 1, 1, |b, _| nest(b, depth - 1, store)),
+            }
+        }
+        let k = p.kernel("k", None, 1, |b| nest(b, depth, &mut |b| b.store(y, 0, sum(depth / 2))));
+        p.plan(|b| b.set_plan(PlanSlot::OutputDim { output: 0, axis: 0 }, 1));
+        p.run(|b| b.launch(k));
+        p.finish()
+    };
+    check(&program(crate::loopir::MAX_DEPTH - 2), &[], &[]);
+    assert!(crate::loopir::verify(&program(crate::loopir::MAX_DEPTH + 1)).is_err());
 }
 
 #[test]

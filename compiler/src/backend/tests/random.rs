@@ -232,3 +232,36 @@ fn random_programs_give_the_interpreters_results() {
         check(&program, &inputs, &[]);
     }
 }
+
+/// Programs with words left out, doubled or swapped: the parser and the verifier refuse them or they compile. None panics.
+#[test]
+fn damaged_programs_are_refused_or_compile() {
+    let mut random = Random(77);
+    let (mut refused, mut invalid, mut compiled) = (0, 0, 0);
+    for (_, text) in crate::loopir::tests::program_files() {
+        let words: Vec<&str> = text.split_inclusive([' ', '\n', '(', ')', '[', ']', ',']).collect();
+        for _ in 0..250 {
+            let mut words = words.clone();
+            for _ in 0..1 + random.below(2) {
+                let (i, j) = (random.below(words.len()), random.below(words.len()));
+                match random.below(3) {
+                    0 => {
+                        words.remove(i);
+                    }
+                    1 => words.insert(i, words[j]),
+                    _ => words.swap(i, j),
+                }
+            }
+            match parse(&words.concat()) {
+                Err(_) => refused += 1,
+                Ok(program) if verify(&program).is_err() => invalid += 1,
+                Ok(program) => {
+                    crate::backend::compile(&program, &Default::default()).unwrap_or_else(|e| panic!("{e}\n{program}"));
+                    assert_eq!(parse(&program.to_string()).unwrap(), program);
+                    compiled += 1;
+                }
+            }
+        }
+    }
+    assert!(refused > 100 && invalid > 0 && compiled > 100, "{refused} {invalid} {compiled}");
+}
