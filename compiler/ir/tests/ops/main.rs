@@ -6,6 +6,7 @@
 #![allow(clippy::excessive_precision, clippy::approx_constant)]
 #![allow(clippy::unwrap_used)]
 
+mod activation;
 mod axes;
 mod binary;
 mod cast;
