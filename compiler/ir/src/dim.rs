@@ -478,6 +478,12 @@ impl Dim {
                 {
                     return (a0.checked_mul(b0), None);
                 }
+                if let ((Some(c), Some(same)), other) | (other, (Some(c), Some(same))) = (a, b)
+                    && c == same
+                {
+                    let scaled = |end: Option<i64>| end?.checked_mul(c);
+                    return if c >= 0 { (scaled(other.0), scaled(other.1)) } else { (scaled(other.1), scaled(other.0)) };
+                }
                 corners(a, b, i64::checked_mul)
             }
             fn floor_div(&mut self, a: Ends, b: Ends) -> Ends {

@@ -13,6 +13,7 @@ pub mod encode;
 pub mod error;
 pub mod external;
 pub mod functions;
+pub mod import;
 pub mod mapped;
 pub mod model;
 pub mod npy;

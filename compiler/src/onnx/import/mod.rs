@@ -1,0 +1,121 @@
+//! ONNX to IR: every node becomes IR ops.
+//!
+//! Opset differences, the model's own functions, shape arithmetic and control flow on known conditions end here: the
+//! IR has none of them. What always holds:
+//! - The file's `value_info` and the declared types of outputs are never believed; types come from the ops.
+//! - Nothing is computed on weights; they stay slices of the file. Only shape arithmetic is ([`known`]).
+//! - All findings are collected; each names its node.
+//! - Nothing in a file makes the import panic, loop or take memory out of proportion.
+//!
+//! The parts: [`graph`] walks, [`inputs`] binds inputs and options to symbols, [`values`] holds values and emits them,
+//! [`opset`] lists what changed between operator versions, [`ops`] lists the operators, [`unify`] learns which symbols
+//! are equal. An import is repeated with what it learned, so that shapes come out in terms of one symbol.
+
+mod attrs;
+mod graph;
+mod inputs;
+mod known;
+mod node;
+mod ops;
+mod opset;
+mod unify;
+mod values;
+
+use lathe_ir::{Diagnostic, Diagnostics, Dim, Module, OpError, Tensor};
+
+use super::error::{Problem, ProblemKind, quote};
+use super::model::OnnxFile;
+
+use graph::Importer;
+use inputs::Learned;
+
+/// What a symbolic dimension is fixed or bounded to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DimBound {
+    /// One value.
+    Pin(i64),
+    /// Values from the first to the second, and the one at which costs are priced.
+    Range(i64, i64, Option<i64>),
+}
+
+/// What the caller knows about a model's inputs. It overrides what the file says.
+#[derive(Clone, Debug, Default)]
+pub struct ImportOptions {
+    /// Symbolic dimensions by name. A dimension without a name is called after its input and axis: `input_0`.
+    pub dims: Vec<(String, DimBound)>,
+    /// Whole shapes of inputs by name.
+    pub shapes: Vec<(String, Vec<i64>)>,
+    /// Inputs that are constants; they are no parameters of the result.
+    pub consts: Vec<(String, Tensor)>,
+}
+
+/// An imported model.
+#[derive(Clone, Debug)]
+pub struct Imported {
+    /// The program.
+    pub module: Module,
+    /// Things worth telling the user.
+    pub warnings: Vec<Diagnostic>,
+}
+
+/// At most this often an import is repeated with what it has learned about symbols.
+const MAX_ROUNDS: usize = 8;
+
+/// Imports a model; see [`import_with_warnings`].
+pub fn import(file: &OnnxFile, options: &ImportOptions) -> Result<Module, Diagnostics> {
+    import_with_warnings(file, options).map(|imported| imported.module)
+}
+
+/// Imports a model. Parameters are the graph inputs that are neither initializers nor constants of the options, in
+/// order; results are the graph outputs. Errors are all findings, each with its node.
+pub fn import_with_warnings(file: &OnnxFile, options: &ImportOptions) -> Result<Imported, Diagnostics> {
+    let mut learned = Learned::default();
+    for round in 1.. {
+        let plan = inputs::Plan::new(file, options)?;
+        let mut importer = Importer::new(file);
+        importer.begin_main();
+        plan.bind(&mut importer, &learned);
+        importer.bind_initializers(file.graph());
+        importer.nodes(&file.graph().node);
+        importer.outputs();
+        let found = importer.take_found();
+        let mut module = std::mem::take(&mut importer.values.module);
+        if round < MAX_ROUNDS && plan.learn(&module.env, &mut learned) {
+            continue;
+        }
+        found.into_result(())?;
+        plan.check(&learned)?;
+        let warnings = plan.warnings(&learned);
+        inputs::tidy(&mut module);
+        return Ok(Imported { module, warnings });
+    }
+    Err(Diagnostic::bug("the import did not end").into())
+}
+
+/// A problem of the file as a diagnostic.
+pub fn diagnostic_of(problem: &Problem) -> Diagnostic {
+    let message = format!("{}: {}", problem.place, problem.message);
+    match problem.kind {
+        ProblemKind::Unsupported => Diagnostic::unsupported(message),
+        ProblemKind::Invalid | ProblemKind::Warning => Diagnostic::invalid(message),
+    }
+}
+
+fn op_error_of(problem: &Problem) -> OpError {
+    match problem.kind {
+        ProblemKind::Unsupported => OpError::unsupported(problem.message.clone()),
+        ProblemKind::Invalid | ProblemKind::Warning => OpError::invalid(problem.message.clone()),
+    }
+}
+
+/// Sizes as they are written.
+fn show_dims(dims: &[Dim]) -> String {
+    let list: Vec<String> = dims.iter().map(Dim::to_string).collect();
+    format!("[{}]", list.join(","))
+}
+
+/// A list of names for a message.
+fn show_names<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
+    let list: Vec<String> = names.into_iter().take(20).map(quote).collect();
+    if list.is_empty() { "none".to_owned() } else { list.join(", ") }
+}

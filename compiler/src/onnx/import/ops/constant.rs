@@ -1,0 +1,246 @@
+//! Constants, values made from shapes, and operators that pass values through.
+
+use lathe_ir::{Attr, DType, Dim, OpCode, Tensor};
+
+use crate::onnx::import::known::{Elem, Known, MAX_KNOWN};
+use crate::onnx::import::node::{NodeCx, one};
+use crate::onnx::import::values::{R, Val, invalid, unsupported};
+
+use super::elementwise::element_type;
+
+/// Constant.
+pub(super) fn constant(cx: &mut NodeCx<'_, '_>) -> R<Vec<Val>> {
+    let name = cx.constant_name();
+    let tensor = if let Some(proto) = cx.attrs.tensor("value")? {
+        if crate::onnx::dtype::STRING == proto.data_type {
+            return one(cx.importer.values.opaque("a constant of element type string"));
+        }
+        cx.importer.attribute_tensor(proto)?
+    } else if let Some(value) = cx.attrs.float("value_float")? {
+        Tensor::scalar(DType::F32, value)
+    } else if let Some(values) = cx.attrs.floats("value_floats")? {
+        Tensor::from_f32(&[values.len()], values)
+    } else if let Some(value) = cx.attrs.int("value_int")? {
+        Tensor::from_i64(DType::I64, &[], &[value])
+    } else if let Some(values) = cx.attrs.ints("value_ints")? {
+        Tensor::from_i64(DType::I64, &[values.len()], values)
+    } else if cx.attrs.names().any(|name| matches!(name, "value_string" | "value_strings")) {
+        return one(cx.importer.values.opaque("a constant of element type string"));
+    } else if cx.attrs.get("sparse_value").is_some() {
+        return unsupported("sparse_value");
+    } else {
+        return invalid("no value");
+    };
+    one(cx.constant(&name, tensor))
+}
+
+/// Identity.
+pub(super) fn identity(cx: &mut NodeCx<'_, '_>) -> R<Vec<Val>> {
+    one(cx.input(0)?)
+}
+
+/// Dropout as it is in inference: the identity. The mask is all true.
+pub(super) fn dropout(cx: &mut NodeCx<'_, '_>) -> R<Vec<Val>> {
+    let x = cx.input(0)?;
+    if let Some(training) = cx.opt(2)
+        && cx.const_ints(training, "training_mode")?.iter().any(|flag| *flag != 0)
+    {
+        return unsupported("training_mode is on");
+    }
+    if !cx.wants(1) {
+        return one(x);
+    }
+    let yes = cx.constant("", Tensor::from_i64(DType::Bool, &[], &[1]));
+    let shape = cx.shape(x)?;
+    // Before opset 10 the mask had the element type of the data.
+    let yes = if cx.version < 10 { cx.cast(yes, cx.dtype(x)?)? } else { yes };
+    let mask = cx.op(OpCode::Broadcast, &[yes], &[("shape", Attr::Dims(shape))])?;
+    Ok(vec![x, mask])
+}
+
+/// ConstantOfShape: small ones are known, others are one element broadcast.
+pub(super) fn constant_of_shape(cx: &mut NodeCx<'_, '_>) -> R<Vec<Val>> {
+    let shape = cx.input(0)?;
+    let dims = cx.dims_of(shape, "the shape")?;
+    let value = match cx.attrs.tensor("value")? {
+        Some(proto) => cx.importer.attribute_tensor(proto)?,
+        None => Tensor::scalar(DType::F32, 0.0),
+    };
+    let Some(value) = value.reshaped(&[]) else {
+        return invalid(format!("value has {} elements, one is needed", value.len()));
+    };
+    one(filled(cx, value, &dims)?)
+}
+
+/// A tensor of that shape with one value everywhere.
+pub(super) fn filled(cx: &mut NodeCx<'_, '_>, value: Tensor, dims: &[Dim]) -> R<Val> {
+    let sizes: Option<Vec<usize>> = dims.iter().map(Dim::as_size).collect();
+    if let Some(sizes) = sizes
+        && let Some(count) = sizes.iter().try_fold(1usize, |product, &size| product.checked_mul(size))
+        && count <= MAX_KNOWN
+    {
+        let bytes: Vec<u8> = value.bytes().iter().copied().cycle().take(count * value.bytes().len()).collect();
+        if let Some(tensor) = Tensor::from_bytes(value.dtype(), &sizes, bytes.into()) {
+            return Ok(cx.constant("", tensor));
+        }
+    }
+    let value = cx.constant("", value);
+    if dims.is_empty() {
+        return Ok(value);
+    }
+    cx.op(OpCode::Broadcast, &[value], &[("shape", Attr::dims(dims.iter().cloned()))])
+}
+
+/// Range: positions times the step plus the start.
+pub(super) fn range(cx: &mut NodeCx<'_, '_>) -> R<Vec<Val>> {
+    let (start, limit, delta) = (cx.input(0)?, cx.input(1)?, cx.input(2)?);
+    let dtype = cx.dtype(start)?;
+    let mut scalars = Vec::new();
+    for (val, what) in [(start, "start"), (limit, "limit"), (delta, "delta")] {
+        match cx.all_elems(val)?.as_deref() {
+            Some([elem]) => scalars.push(elem.clone()),
+            Some(elems) => return invalid(format!("{what} has {} elements", elems.len())),
+            None => return unsupported(format!("{what} is computed from data, so the length is not known")),
+        }
+    }
+    let count = count_of(&cx.known(), &scalars[0], &scalars[1], &scalars[2])?;
+    if let (Some(size), Some(first), Some(step)) = (count.as_size(), scalars[0].as_int(), scalars[2].as_int())
+        && size <= MAX_KNOWN
+    {
+        let values = (0..size as i64).map(|i| step.checked_mul(i).and_then(|x| x.checked_add(first)).map(Elem::Int));
+        if let Some(values) = values.collect::<Option<Vec<Elem>>>() {
+            return one(cx.known_val(dtype, &[size], values));
+        }
+    }
+    // Floats are counted in their own type.
+    let attrs = [("shape", Attr::dims([count])), ("axis", Attr::Int(0)), ("dtype", dtype.into())];
+    let mut result = cx.op(OpCode::Iota, &[], &attrs)?;
+    if !is_number(&scalars[2], 1.0) {
+        let delta = cx.reshape(delta, [])?;
+        result = cx.op(OpCode::Mul, &[result, delta], &[])?;
+    }
+    if !is_number(&scalars[0], 0.0) {
+        let start = cx.reshape(start, [])?;
+        result = cx.op(OpCode::Add, &[result, start], &[])?;
+    }
+    one(result)
+}
+
+fn is_number(elem: &Elem, value: f64) -> bool {
+    match elem {
+        Elem::Int(have) => *have as f64 == value,
+        Elem::Float(have) => *have == value,
+        _ => false,
+    }
+}
+
+/// max(ceil((limit - start) / delta), 0)
+fn count_of(known: &Known<'_>, start: &Elem, limit: &Elem, delta: &Elem) -> R<Dim> {
+    if let (Elem::Float(start), Elem::Float(limit), Elem::Float(delta)) = (start, limit, delta) {
+        let count = ((limit - start) / delta).ceil().max(0.0);
+        if delta.abs() == 0.0 || !count.is_finite() || count > 1e15 {
+            return invalid(format!("no range from {start} to {limit} in steps of {delta}"));
+        }
+        return Ok(Dim::constant(count as i64));
+    }
+    let exact = |elem: &Elem| match elem {
+        Elem::Float(value) if value.fract() == 0.0 && value.abs() < 1e15 => Some(Dim::constant(*value as i64)),
+        Elem::Ratio(dim, 1) => Some(dim.clone()),
+        other => other.to_dim(),
+    };
+    let (Some(start), Some(limit), Some(delta)) = (exact(start), exact(limit), exact(delta).and_then(|d| d.as_const()))
+    else {
+        return unsupported("the step must be a constant and the ends whole numbers below 2^60");
+    };
+    if delta == 0 {
+        return invalid("delta is 0");
+    }
+    let (distance, step) =
+        if delta > 0 { (&limit - &start, Dim::constant(delta)) } else { (&start - &limit, Dim::constant(-delta)) };
+    Ok(known.max(&distance.ceil_div(&step), &Dim::ZERO))
+}
+
+/// EyeLike: where the column is the row plus k.
+pub(super) fn eye_like(cx: &mut NodeCx<'_, '_>) -> R<Vec<Val>> {
+    let like = cx.input(0)?;
+    let ty = cx.ty(like)?;
+    let [rows, columns] = ty.shape.as_slice() else {
+        return invalid(format!("the operand has {} axes, two are needed", ty.rank()));
+    };
+    let dtype = match cx.attrs.int("dtype")? {
+        Some(code) => element_type(code)?,
+        None => ty.dtype,
+    };
+    let k = cx.int_or("k", 0)?;
+    let (rows, columns) = (rows.clone(), columns.clone());
+    let row = positions(cx, &[rows, Dim::ONE], 0)?;
+    let column = positions(cx, &[Dim::ONE, columns], 1)?;
+    let k = cx.constant("", Tensor::from_i64(DType::I64, &[], &[k]));
+    let diagonal = cx.op(OpCode::Add, &[row, k], &[])?;
+    let is_one = cx.op(OpCode::Eq, &[column, diagonal], &[])?;
+    one(cx.cast(is_one, dtype)?)
+}
+
+/// i64 positions along one axis.
+pub(super) fn positions(cx: &mut NodeCx<'_, '_>, shape: &[Dim], axis: i64) -> R<Val> {
+    let attrs = [("shape", Attr::dims(shape.iter().cloned())), ("axis", Attr::Int(axis)), ("dtype", DType::I64.into())];
+    cx.op(OpCode::Iota, &[], &attrs)
+}
+
+/// Trilu: the upper (or lower) triangle, zeros elsewhere.
+pub(super) fn trilu(cx: &mut NodeCx<'_, '_>) -> R<Vec<Val>> {
+    let x = cx.input(0)?;
+    let ty = cx.ty(x)?;
+    let [.., rows, columns] = ty.shape.as_slice() else {
+        return invalid("the operand has less than two axes");
+    };
+    let upper = cx.flag_or("upper", true)?;
+    let (rows, columns) = (rows.clone(), columns.clone());
+    let row = positions(cx, &[rows, Dim::ONE], 0)?;
+    let column = positions(cx, &[Dim::ONE, columns], 1)?;
+    let diagonal = match cx.opt(1) {
+        Some(k) => {
+            let k = cx.reshape(k, [])?;
+            cx.op(OpCode::Add, &[row, k], &[])?
+        }
+        None => row,
+    };
+    let kept = if upper { [diagonal, column] } else { [column, diagonal] };
+    let kept = cx.op(OpCode::Le, &kept, &[])?;
+    let zero = cx.scalar(ty.dtype, 0.0);
+    one(cx.op(OpCode::Where, &[kept, x, zero], &[])?)
+}
+
+/// OneHot: `on` where the position along the new axis is the index (negative ones count from the end), else `off`.
+pub(super) fn one_hot(cx: &mut NodeCx<'_, '_>) -> R<Vec<Val>> {
+    let (indices, depth, values) = (cx.input(0)?, cx.input(1)?, cx.input(2)?);
+    let depth = cx.cast(depth, DType::I64)?;
+    let dims = cx.dims_of(depth, "depth")?;
+    let [size] = dims.as_slice() else { return invalid("depth is no scalar") };
+    let shape = cx.shape(indices)?;
+    let axis = cx.axis_or("axis", -1, shape.len() + 1)?;
+    let indices = cx.cast(indices, DType::I64)?;
+    let mut expanded = shape.clone();
+    expanded.insert(axis, Dim::ONE);
+    let indices = cx.reshape(indices, expanded)?;
+    let zero = cx.constant("", Tensor::from_i64(DType::I64, &[], &[0]));
+    let depth = cx.reshape(depth, [])?;
+    let is_negative = cx.op(OpCode::Lt, &[indices, zero], &[])?;
+    let wrapped = cx.op(OpCode::Add, &[indices, depth], &[])?;
+    let indices = cx.op(OpCode::Where, &[is_negative, wrapped, indices], &[])?;
+    let mut along = vec![Dim::ONE; shape.len() + 1];
+    along[axis] = size.clone();
+    let along = positions(cx, &along, axis as i64)?;
+    let is_hot = cx.op(OpCode::Eq, &[indices, along], &[])?;
+    let mut ends = Vec::new();
+    for start in [1, 0] {
+        let attrs = [
+            ("starts", Attr::dims([Dim::from(start)])),
+            ("sizes", Attr::dims([Dim::ONE])),
+            ("steps", Attr::ints(&[1])),
+        ];
+        let part = cx.op(OpCode::Slice, &[values], &attrs)?;
+        ends.push(cx.reshape(part, [])?);
+    }
+    one(cx.op(OpCode::Where, &[is_hot, ends[0], ends[1]], &[])?)
+}

@@ -1,0 +1,323 @@
+//! Every operator that is imported: one row each, the import functions by family in the files below.
+//!
+//! To add an operator: its row here and its function in the file of its family. A row lists the versions whose form the
+//! function knows (older ones after [`super::opset`] has converted them) and every attribute that any of them has.
+
+mod activation;
+mod attention;
+mod constant;
+mod contrib;
+mod control;
+mod conv;
+mod einsum;
+mod elementwise;
+mod gather;
+mod matmul;
+mod norm;
+mod pool;
+mod reduce;
+mod resize;
+mod shape;
+mod slice;
+mod window;
+
+use super::node::NodeCx;
+use super::values::{R, Val};
+
+/// Imports one node; gives its outputs in order.
+type ImportFn = fn(&mut NodeCx<'_, '_>) -> R<Vec<Val>>;
+
+/// One operator.
+pub(super) struct OpImport {
+    /// Domain, empty for the standard one.
+    pub(super) domain: &'static str,
+    /// Operator.
+    pub(super) name: &'static str,
+    /// Versions known, ascending.
+    pub(super) versions: &'static [i64],
+    /// Attributes of any version.
+    pub(super) attrs: &'static [&'static str],
+    /// Imports a node.
+    pub(super) import: ImportFn,
+}
+
+const fn op(
+    name: &'static str,
+    versions: &'static [i64],
+    attrs: &'static [&'static str],
+    import: ImportFn,
+) -> OpImport {
+    OpImport { domain: "", name, versions, attrs, import }
+}
+
+const LEGACY: &[&str] = &["axis", "broadcast"];
+
+const fn microsoft(name: &'static str, attrs: &'static [&'static str], import: ImportFn) -> OpImport {
+    OpImport { domain: "com.microsoft", name, versions: &[1], attrs, import }
+}
+
+static ROWS: &[OpImport] = &[
+    // element by element, one operand
+    op("Abs", &[1, 6, 13], &[], elementwise::unary),
+    op("Acos", &[7, 22], &[], elementwise::unary),
+    op("Acosh", &[9, 22], &[], elementwise::unary),
+    op("Asin", &[7, 22], &[], elementwise::unary),
+    op("Asinh", &[9, 22], &[], elementwise::unary),
+    op("Atan", &[7, 22], &[], elementwise::unary),
+    op("Atanh", &[9, 22], &[], elementwise::unary),
+    op("BitwiseNot", &[18], &[], elementwise::unary),
+    op("Ceil", &[1, 6, 13], &[], elementwise::unary),
+    op("Cos", &[7, 22], &[], elementwise::unary),
+    op("Cosh", &[9, 22], &[], elementwise::unary),
+    op("Erf", &[9, 13], &[], elementwise::unary),
+    op("Exp", &[1, 6, 13], &[], elementwise::unary),
+    op("Floor", &[1, 6, 13], &[], elementwise::unary),
+    op("HardSwish", &[14, 22], &[], elementwise::unary),
+    op("IsNaN", &[9, 13, 20], &[], elementwise::unary),
+    op("Log", &[1, 6, 13], &[], elementwise::unary),
+    op("Mish", &[18, 22], &[], elementwise::unary),
+    op("Neg", &[1, 6, 13], &[], elementwise::unary),
+    op("Reciprocal", &[1, 6, 13], &[], elementwise::unary),
+    op("Relu", &[1, 6, 13, 14], &[], elementwise::unary),
+    op("Round", &[11, 22], &[], elementwise::unary),
+    op("Sigmoid", &[1, 6, 13], &[], elementwise::unary),
+    op("Sign", &[9, 13], &[], elementwise::unary),
+    op("Sin", &[7, 22], &[], elementwise::unary),
+    op("Sinh", &[9, 22], &[], elementwise::unary),
+    op("Softplus", &[1, 22], &[], elementwise::unary),
+    op("Sqrt", &[1, 6, 13], &[], elementwise::unary),
+    op("Tan", &[7, 22], &[], elementwise::unary),
+    op("Tanh", &[1, 6, 13], &[], elementwise::unary),
+    op("Not", &[1], &[], elementwise::not),
+    op("IsInf", &[10, 20], &["detect_negative", "detect_positive"], elementwise::is_inf),
+    op("Cast", &[1, 6, 9, 13, 19, 21, 23, 24, 25, 28], &["round_mode", "saturate", "to"], elementwise::cast),
+    op("CastLike", &[15, 19, 21, 23, 24, 25], &["round_mode", "saturate"], elementwise::cast_like),
+    op("Clip", &[1, 6, 11, 12, 13], &["max", "min"], elementwise::clip),
+    // activations
+    op("LeakyRelu", &[1, 6, 16], &["alpha"], activation::parametrised),
+    op("Elu", &[1, 6, 22], &["alpha"], activation::parametrised),
+    op("HardSigmoid", &[1, 6, 22], &["alpha", "beta"], activation::parametrised),
+    op("Gelu", &[20], &["approximate"], activation::gelu),
+    op("PRelu", &[1, 6, 7, 9, 16], &[], activation::prelu),
+    op("Selu", &[1, 6, 22], &["alpha", "gamma"], activation::selu),
+    op("Celu", &[12, 28], &["alpha"], activation::celu),
+    op("ThresholdedRelu", &[10, 22], &["alpha"], activation::thresholded_relu),
+    op("Shrink", &[9], &["bias", "lambd"], activation::shrink),
+    op("Softsign", &[1, 22], &[], activation::softsign),
+    op("Swish", &[24], &["alpha"], activation::swish),
+    // element by element, more operands
+    op("Add", &[1, 6, 7, 13, 14], LEGACY, elementwise::binary),
+    op("Sub", &[1, 6, 7, 13, 14], LEGACY, elementwise::binary),
+    op("Mul", &[1, 6, 7, 13, 14], LEGACY, elementwise::binary),
+    op("Div", &[1, 6, 7, 13, 14], LEGACY, elementwise::binary),
+    op("And", &[1, 7], LEGACY, elementwise::binary),
+    op("Or", &[1, 7], LEGACY, elementwise::binary),
+    op("Xor", &[1, 7], LEGACY, elementwise::binary),
+    op("BitwiseAnd", &[18], &[], elementwise::binary),
+    op("BitwiseOr", &[18], &[], elementwise::binary),
+    op("BitwiseXor", &[18], &[], elementwise::binary),
+    op("Pow", &[1, 7, 12, 13, 15], LEGACY, elementwise::pow),
+    op("Mod", &[10, 13, 28], &["fmod"], elementwise::modulo),
+    op("BitShift", &[11, 28], &["direction"], elementwise::bit_shift),
+    op("Where", &[9, 16], &[], elementwise::select),
+    op("Equal", &[1, 7, 11, 13, 19], LEGACY, elementwise::compare),
+    op("Greater", &[1, 7, 9, 13], LEGACY, elementwise::compare),
+    op("GreaterOrEqual", &[12, 16], &[], elementwise::compare),
+    op("Less", &[1, 7, 9, 13], LEGACY, elementwise::compare),
+    op("LessOrEqual", &[12, 16], &[], elementwise::compare),
+    op("Sum", &[1, 6, 8, 13], &[], elementwise::variadic),
+    op("Min", &[1, 6, 8, 12, 13], &[], elementwise::variadic),
+    op("Max", &[1, 6, 8, 12, 13], &[], elementwise::variadic),
+    op("Mean", &[1, 6, 8, 13], &[], elementwise::mean),
+    // constants and values that pass through
+    op(
+        "Constant",
+        &[1, 9, 11, 12, 13, 19, 21, 23, 24, 25],
+        &[
+            "sparse_value",
+            "value",
+            "value_float",
+            "value_floats",
+            "value_int",
+            "value_ints",
+            "value_string",
+            "value_strings",
+        ],
+        constant::constant,
+    ),
+    op("ConstantOfShape", &[9, 20, 21, 23, 24, 25], &["value"], constant::constant_of_shape),
+    op("Identity", &[1, 13, 14, 16, 19, 21, 23, 24, 25], &[], constant::identity),
+    op("Dropout", &[1, 6, 7, 10, 12, 13, 22], &["is_test", "ratio", "seed"], constant::dropout),
+    op("Range", &[11, 27], &["stash_type"], constant::range),
+    op("EyeLike", &[9, 22], &["dtype", "k"], constant::eye_like),
+    op("Trilu", &[14], &["upper"], constant::trilu),
+    op("OneHot", &[9, 11, 28], &["axis"], constant::one_hot),
+    // shapes
+    op("Shape", &[1, 13, 15, 19, 21, 23, 24, 25], &["end", "start"], shape::shape),
+    op("Size", &[1, 13, 19, 21, 23, 24, 25], &[], shape::size),
+    op("Reshape", &[1, 5, 13, 14, 19, 21, 23, 24, 25], &["allowzero", "shape"], shape::reshape),
+    op("Flatten", &[1, 9, 11, 13, 21, 23, 24, 25], &["axis"], shape::flatten),
+    op("Squeeze", &[1, 11, 13, 21, 23, 24, 25], &["axes"], shape::squeeze),
+    op("Unsqueeze", &[1, 11, 13, 21, 23, 24, 25], &["axes"], shape::unsqueeze),
+    op("Transpose", &[1, 13, 21, 23, 24, 25], &["perm"], shape::transpose),
+    op("Expand", &[8, 13], &[], shape::expand),
+    op("Tile", &[6, 13], &[], shape::tile),
+    op("DepthToSpace", &[1, 11, 13, 28], &["blocksize", "mode"], shape::depth_to_space),
+    op("SpaceToDepth", &[1, 13, 28], &["blocksize", "mode"], shape::space_to_depth),
+    // parts
+    op("Slice", &[1, 10, 11, 13], &["axes", "ends", "starts"], slice::slice),
+    op("Split", &[1, 2, 11, 13, 18], &["axis", "num_outputs", "split"], slice::split),
+    op("Concat", &[1, 4, 11, 13], &["axis"], slice::concat),
+    op("Pad", &[1, 2, 11, 13, 18, 19, 21, 23, 24, 25], &["mode", "paddings", "pads", "value"], slice::pad),
+    // by index
+    op("Gather", &[1, 11, 13], &["axis"], gather::gather),
+    op("GatherElements", &[11, 13], &["axis"], gather::gather_elements),
+    op("GatherND", &[11, 12, 13], &["batch_dims"], gather::gather_nd),
+    op("ScatterElements", &[11, 13, 16, 18], &["axis", "reduction"], gather::scatter_elements),
+    op("Scatter", &[9, 11], &["axis"], gather::scatter_elements),
+    op("ScatterND", &[11, 13, 16, 18], &["reduction"], gather::scatter_nd),
+    // along axes
+    op("ReduceL1", &[1, 11, 13, 18], &["axes", "keepdims", "noop_with_empty_axes"], reduce::reduce),
+    op("ReduceL2", &[1, 11, 13, 18], &["axes", "keepdims", "noop_with_empty_axes"], reduce::reduce),
+    op("ReduceLogSum", &[1, 11, 13, 18, 28], &["axes", "keepdims", "noop_with_empty_axes"], reduce::reduce),
+    op("ReduceLogSumExp", &[1, 11, 13, 18, 28], &["axes", "keepdims", "noop_with_empty_axes"], reduce::reduce),
+    op("ReduceMax", &[1, 11, 12, 13, 18, 20], &["axes", "keepdims", "noop_with_empty_axes"], reduce::reduce),
+    op("ReduceMean", &[1, 11, 13, 18], &["axes", "keepdims", "noop_with_empty_axes"], reduce::reduce),
+    op("ReduceMin", &[1, 11, 12, 13, 18, 20], &["axes", "keepdims", "noop_with_empty_axes"], reduce::reduce),
+    op("ReduceProd", &[1, 11, 13, 18], &["axes", "keepdims", "noop_with_empty_axes"], reduce::reduce),
+    op("ReduceSum", &[1, 11, 13], &["axes", "keepdims", "noop_with_empty_axes"], reduce::reduce),
+    op("ReduceSumSquare", &[1, 11, 13, 18], &["axes", "keepdims", "noop_with_empty_axes"], reduce::reduce),
+    op("ArgMax", &[1, 11, 12, 13], &["axis", "keepdims", "select_last_index"], reduce::arg),
+    op("ArgMin", &[1, 11, 12, 13], &["axis", "keepdims", "select_last_index"], reduce::arg),
+    op("CumSum", &[11, 14], &["exclusive", "reverse"], reduce::cumsum),
+    op("TopK", &[1, 10, 11, 24], &["axis", "k", "largest", "sorted"], reduce::topk),
+    op("Softmax", &[1, 11, 13], &["axis"], reduce::softmax),
+    op("LogSoftmax", &[1, 11, 13], &["axis"], reduce::softmax),
+    op("Hardmax", &[1, 11, 13], &["axis"], reduce::softmax),
+    // products
+    op("MatMul", &[1, 9, 13], &[], matmul::matmul),
+    op("Gemm", &[1, 6, 7, 9, 11, 13], &["alpha", "beta", "broadcast", "transA", "transB"], matmul::gemm),
+    op("Einsum", &[12, 28], &["equation"], einsum::einsum),
+    // convolution and pooling
+    op("Conv", &[1, 11, 22], &["auto_pad", "dilations", "group", "kernel_shape", "pads", "strides"], conv::conv),
+    op(
+        "ConvTranspose",
+        &[1, 11, 22],
+        &["auto_pad", "dilations", "group", "kernel_shape", "output_padding", "output_shape", "pads", "strides"],
+        conv::conv_transpose,
+    ),
+    op(
+        "MaxPool",
+        &[1, 8, 10, 11, 12, 22],
+        &["auto_pad", "ceil_mode", "dilations", "kernel_shape", "pads", "storage_order", "strides"],
+        pool::max_pool,
+    ),
+    op(
+        "AveragePool",
+        &[1, 7, 10, 11, 19, 22],
+        &["auto_pad", "ceil_mode", "count_include_pad", "dilations", "kernel_shape", "pads", "strides"],
+        pool::average_pool,
+    ),
+    op(
+        "LpPool",
+        &[2, 11, 18, 22],
+        &["auto_pad", "ceil_mode", "dilations", "kernel_shape", "p", "pads", "strides"],
+        pool::lp_pool,
+    ),
+    op("GlobalAveragePool", &[1, 22], &[], pool::global),
+    op("GlobalMaxPool", &[1, 22], &[], pool::global),
+    op("GlobalLpPool", &[2, 22], &["p"], pool::global),
+    // normalisation
+    op(
+        "BatchNormalization",
+        &[6, 7, 9, 14, 15],
+        &["epsilon", "is_test", "momentum", "spatial", "training_mode"],
+        norm::batch,
+    ),
+    op("InstanceNormalization", &[1, 6, 22], &["epsilon"], norm::instance),
+    op("GroupNormalization", &[18, 21], &["epsilon", "num_groups", "stash_type"], norm::group),
+    op("LayerNormalization", &[17], &["axis", "epsilon", "stash_type"], norm::layer),
+    op("RMSNormalization", &[23], &["axis", "epsilon", "stash_type"], norm::rms),
+    op("LpNormalization", &[1, 22], &["axis", "p"], norm::lp),
+    op("MeanVarianceNormalization", &[9, 13], &["axes"], norm::mean_variance),
+    op("LRN", &[1, 13], &["alpha", "beta", "bias", "size"], norm::local_response),
+    // resizing
+    op(
+        "Resize",
+        &[10, 11, 13, 18, 19],
+        &[
+            "antialias",
+            "axes",
+            "coordinate_transformation_mode",
+            "cubic_coeff_a",
+            "exclude_outside",
+            "extrapolation_value",
+            "keep_aspect_ratio_policy",
+            "mode",
+            "nearest_mode",
+        ],
+        resize::resize,
+    ),
+    op("Upsample", &[7, 9, 10], &["height_scale", "mode", "scales", "width_scale"], resize::resize),
+    // attention
+    op(
+        "Attention",
+        &[23, 24, 25],
+        &[
+            "is_causal",
+            "kv_num_heads",
+            "left_window_size",
+            "q_num_heads",
+            "qk_matmul_output_mode",
+            "right_window_size",
+            "scale",
+            "softcap",
+            "softmax_precision",
+        ],
+        attention::attention,
+    ),
+    op("RotaryEmbedding", &[23], &["interleaved", "num_heads", "rotary_embedding_dim"], attention::rotary),
+    // control flow
+    op("If", &[1, 11, 13, 16, 19, 21, 23, 24, 25], &["else_branch", "then_branch"], control::branch),
+    op("Loop", &[1, 11, 13, 16, 19, 21, 23, 24, 25], &["body"], control::not_yet),
+    op(
+        "Scan",
+        &[8, 9, 11, 16, 19, 21, 23, 24, 25],
+        &[
+            "body",
+            "directions",
+            "num_scan_inputs",
+            "scan_input_axes",
+            "scan_input_directions",
+            "scan_output_axes",
+            "scan_output_directions",
+        ],
+        control::not_yet,
+    ),
+    // com.microsoft, and what onnxruntime writes into the standard domain
+    op("SimplifiedLayerNormalization", &[1], &["axis", "epsilon", "stash_type"], contrib::simplified_norm),
+    microsoft("Gelu", &[], activation::gelu),
+    microsoft("BiasGelu", &[], contrib::bias_gelu),
+    microsoft("FastGelu", &[], contrib::bias_gelu),
+    microsoft("QuickGelu", &["alpha"], activation::swish),
+    microsoft(
+        "FusedConv",
+        &["activation", "activation_params", "auto_pad", "dilations", "group", "kernel_shape", "pads", "strides"],
+        conv::fused_conv,
+    ),
+    microsoft(
+        "FusedGemm",
+        &["activation", "activation_alpha", "activation_beta", "activation_gamma", "alpha", "beta", "transA", "transB"],
+        contrib::fused_gemm,
+    ),
+    microsoft("FusedMatMul", &["alpha", "transA", "transB", "transBatchA", "transBatchB"], matmul::fused_matmul),
+    microsoft("LayerNormalization", &["axis", "epsilon", "stash_type"], norm::layer),
+    microsoft("SimplifiedLayerNormalization", &["axis", "epsilon", "stash_type"], contrib::simplified_norm),
+    microsoft("SkipLayerNormalization", &["epsilon"], contrib::skip_norm),
+    microsoft("SkipSimplifiedLayerNormalization", &["epsilon"], contrib::skip_norm),
+];
+
+/// The row of an operator.
+pub(super) fn find(domain: &str, name: &str) -> Option<&'static OpImport> {
+    ROWS.iter().find(|row| row.name == name && row.domain == domain)
+}

@@ -1,0 +1,217 @@
+//! Along axes: reductions, positions of extremes, running sums, the largest ones, softmax.
+
+use lathe_ir::op::normalize_axis;
+use lathe_ir::{Attr, DType, Dim, OpCode};
+
+use crate::onnx::import::known::{Arith, Elem};
+use crate::onnx::import::node::{NodeCx, one};
+use crate::onnx::import::values::{Fail, R, Val, invalid, unsupported};
+
+use super::constant::positions;
+
+/// The axes of a reduction: input 1, by default all (or none, with `noop_with_empty_axes`).
+fn axes(cx: &mut NodeCx<'_, '_>, rank: usize) -> R<Vec<i64>> {
+    let given = match cx.opt(1) {
+        Some(axes) => cx.const_ints(axes, "axes")?,
+        None => Vec::new(),
+    };
+    if given.is_empty() {
+        let none = cx.flag_or("noop_with_empty_axes", false)?;
+        return Ok(if none { Vec::new() } else { (0..rank as i64).collect() });
+    }
+    let mut axes: Vec<i64> =
+        given.iter().map(|&axis| normalize_axis(axis, rank).map(|axis| axis as i64)).collect::<Result<_, _>>()?;
+    axes.sort_unstable();
+    axes.dedup();
+    Ok(axes)
+}
+
+fn along(cx: &mut NodeCx<'_, '_>, code: OpCode, x: Val, axes: &[i64], keepdims: bool) -> R<Val> {
+    cx.op(code, &[x], &[("axes", Attr::ints(axes)), ("keepdims", keepdims.into())])
+}
+
+/// Every Reduce operator.
+pub(super) fn reduce(cx: &mut NodeCx<'_, '_>) -> R<Vec<Val>> {
+    let x = cx.input(0)?;
+    let axes = axes(cx, cx.rank(x)?)?;
+    let keepdims = cx.flag_or("keepdims", true)?;
+    if let Some(folded) = fold(cx, x, &axes, keepdims)? {
+        return one(folded);
+    }
+    one(reduction(cx, x, &axes, keepdims)?)
+}
+
+/// The reduction; what happens to elements before and after it also happens where no axis is reduced.
+fn reduction(cx: &mut NodeCx<'_, '_>, x: Val, axes: &[i64], keepdims: bool) -> R<Val> {
+    let run = |cx: &mut NodeCx<'_, '_>, code, x, keepdims| {
+        if axes.is_empty() { Ok(x) } else { along(cx, code, x, axes, keepdims) }
+    };
+    match cx.op {
+        "ReduceSum" => run(cx, OpCode::ReduceSum, x, keepdims),
+        "ReduceMean" => run(cx, OpCode::ReduceMean, x, keepdims),
+        "ReduceMax" => run(cx, OpCode::ReduceMax, x, keepdims),
+        "ReduceMin" => run(cx, OpCode::ReduceMin, x, keepdims),
+        "ReduceProd" => run(cx, OpCode::ReduceProd, x, keepdims),
+        "ReduceL1" => {
+            let x = cx.op(OpCode::Abs, &[x], &[])?;
+            run(cx, OpCode::ReduceSum, x, keepdims)
+        }
+        "ReduceSumSquare" => {
+            let x = cx.op(OpCode::Square, &[x], &[])?;
+            run(cx, OpCode::ReduceSum, x, keepdims)
+        }
+        "ReduceL2" => {
+            let dtype = cx.dtype(x)?;
+            let x = if dtype.is_float() { x } else { cx.cast(x, DType::F64)? };
+            let x = cx.op(OpCode::Square, &[x], &[])?;
+            let sum = run(cx, OpCode::ReduceSum, x, keepdims)?;
+            let root = cx.op(OpCode::Sqrt, &[sum], &[])?;
+            cx.cast(root, dtype)
+        }
+        "ReduceLogSum" => {
+            let dtype = cx.dtype(x)?;
+            let x = if dtype.is_float() { x } else { cx.cast(x, DType::F64)? };
+            let sum = run(cx, OpCode::ReduceSum, x, keepdims)?;
+            let log = cx.op(OpCode::Log, &[sum], &[])?;
+            cx.cast(log, dtype)
+        }
+        "ReduceLogSumExp" => {
+            let dtype = cx.dtype(x)?;
+            let x = if dtype.is_float() { x } else { cx.cast(x, DType::F64)? };
+            let result = log_sum_exp(cx, x, axes, keepdims)?;
+            cx.cast(result, dtype)
+        }
+        _ => unsupported("no such reduction"),
+    }
+}
+
+/// log(sum(exp(x - max))) + max, where an infinite maximum counts as 0.
+fn log_sum_exp(cx: &mut NodeCx<'_, '_>, x: Val, axes: &[i64], keepdims: bool) -> R<Val> {
+    if axes.is_empty() {
+        return Ok(x);
+    }
+    let largest = along(cx, OpCode::ReduceMax, x, axes, true)?;
+    let is_infinite = cx.op(OpCode::IsInf, &[largest], &[])?;
+    let zero = cx.scalar(cx.dtype(x)?, 0.0);
+    let largest = cx.op(OpCode::Where, &[is_infinite, zero, largest], &[])?;
+    let shifted = cx.op(OpCode::Sub, &[x, largest], &[])?;
+    let powers = cx.op(OpCode::Exp, &[shifted], &[])?;
+    let sum = along(cx, OpCode::ReduceSum, powers, axes, true)?;
+    let log = cx.op(OpCode::Log, &[sum], &[])?;
+    let result = cx.op(OpCode::Add, &[log, largest], &[])?;
+    if keepdims {
+        return Ok(result);
+    }
+    let shape = cx.shape(result)?;
+    let kept = shape.iter().enumerate().filter(|(axis, _)| !axes.contains(&(*axis as i64)));
+    cx.reshape(result, kept.map(|(_, dim)| dim.clone()).collect::<Vec<Dim>>())
+}
+
+/// The reduction of a whole list of known integers.
+fn fold(cx: &mut NodeCx<'_, '_>, x: Val, axes: &[i64], keepdims: bool) -> R<Option<Val>> {
+    let arith = match cx.op {
+        "ReduceSum" => Arith::Add,
+        "ReduceProd" => Arith::Mul,
+        "ReduceMax" => Arith::Max,
+        "ReduceMin" => Arith::Min,
+        _ => return Ok(None),
+    };
+    let ty = cx.ty(x)?;
+    let Some(elems) = cx.all_elems(x)? else { return Ok(None) };
+    if ty.rank() != 1 || axes != [0] || !ty.dtype.is_int() {
+        return Ok(None);
+    }
+    let known = cx.known();
+    let unit = i64::from(arith == Arith::Mul);
+    let mut elems = elems.into_iter();
+    let result = match (elems.next(), arith) {
+        (Some(first), _) => elems.try_fold(first, |sum, elem| known.arith(arith, ty.dtype, &sum, &elem)),
+        (None, Arith::Add | Arith::Mul) => Some(Elem::Int(unit)),
+        (None, _) => None,
+    };
+    let shape: &[usize] = if keepdims { &[1] } else { &[] };
+    Ok(result.map(|elem| cx.known_val(ty.dtype, shape, vec![elem])))
+}
+
+/// ArgMax and ArgMin.
+pub(super) fn arg(cx: &mut NodeCx<'_, '_>) -> R<Vec<Val>> {
+    let x = cx.input(0)?;
+    let axis = cx.axis_or("axis", 0, cx.rank(x)?)?;
+    let code = if cx.op == "ArgMax" { OpCode::ArgMax } else { OpCode::ArgMin };
+    let attrs = [
+        ("axis", Attr::Int(axis as i64)),
+        ("keepdims", cx.flag_or("keepdims", true)?.into()),
+        ("last", cx.flag_or("select_last_index", false)?.into()),
+    ];
+    one(cx.op(code, &[x], &attrs)?)
+}
+
+/// CumSum.
+pub(super) fn cumsum(cx: &mut NodeCx<'_, '_>) -> R<Vec<Val>> {
+    let (x, axis) = (cx.input(0)?, cx.input(1)?);
+    let axis = normalize_axis(cx.const_int(axis, "axis")?, cx.rank(x)?)?;
+    let attrs = [
+        ("axis", Attr::Int(axis as i64)),
+        ("exclusive", cx.flag_or("exclusive", false)?.into()),
+        ("reverse", cx.flag_or("reverse", false)?.into()),
+    ];
+    one(cx.op(OpCode::CumSum, &[x], &attrs)?)
+}
+
+/// TopK; the result is sorted whether asked for or not.
+pub(super) fn topk(cx: &mut NodeCx<'_, '_>) -> R<Vec<Val>> {
+    let (x, k) = (cx.input(0)?, cx.input(1)?);
+    let axis = cx.axis_or("axis", -1, cx.rank(x)?)?;
+    let k = cx.dims_of(k, "k")?;
+    if k.len() != 1 {
+        return invalid("k is no scalar");
+    }
+    let attrs =
+        [("axis", Attr::Int(axis as i64)), ("k", Attr::dims(k)), ("largest", cx.flag_or("largest", true)?.into())];
+    cx.op_all(OpCode::TopK, &[Some(x)], &attrs)
+}
+
+/// Softmax, LogSoftmax, Hardmax; before opset 13 on the operand as a matrix.
+pub(super) fn softmax(cx: &mut NodeCx<'_, '_>) -> R<Vec<Val>> {
+    let x = cx.input(0)?;
+    let shape = cx.shape(x)?;
+    let axis = cx.int_or("axis", -1)?;
+    let as_matrix = cx.attrs.get("as_matrix").is_some();
+    if as_matrix && axis == shape.len() as i64 {
+        // Columns begin after the last axis: every row has one element.
+        let matrix = cx.reshape(x, [Dim::product_of(&shape), Dim::ONE])?;
+        let result = rows(cx, matrix, 1)?;
+        return one(cx.reshape(result, shape)?);
+    }
+    if shape.is_empty() {
+        let row = cx.reshape(x, [Dim::ONE])?;
+        let result = rows(cx, row, 0)?;
+        return one(cx.reshape(result, [])?);
+    }
+    let axis = normalize_axis(axis, shape.len())?;
+    if !as_matrix || shape[axis + 1..].iter().all(|dim| dim.is(1)) {
+        return one(rows(cx, x, axis)?);
+    }
+    let matrix = [Dim::product_of(&shape[..axis]), Dim::product_of(&shape[axis..])];
+    let matrix = cx.reshape(x, matrix)?;
+    let result = rows(cx, matrix, 1)?;
+    one(cx.reshape(result, shape)?)
+}
+
+fn rows(cx: &mut NodeCx<'_, '_>, x: Val, axis: usize) -> R<Val> {
+    let attr = ("axis", Attr::Int(axis as i64));
+    match cx.op {
+        "Softmax" => cx.op(OpCode::Softmax, &[x], &[attr]),
+        "LogSoftmax" => cx.op(OpCode::LogSoftmax, &[x], &[attr]),
+        "Hardmax" => {
+            let ty = cx.ty(x)?;
+            let place = cx.op(OpCode::ArgMax, &[x], &[attr])?;
+            let mut shape = vec![Dim::ONE; ty.rank()];
+            shape[axis] = ty.shape[axis].clone();
+            let along = positions(cx, &shape, axis as i64)?;
+            let is_place = cx.op(OpCode::Eq, &[along, place], &[])?;
+            cx.cast(is_place, ty.dtype)
+        }
+        _ => Err(Fail::Op(lathe_ir::OpError::unsupported("no such op"))),
+    }
+}

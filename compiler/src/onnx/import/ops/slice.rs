@@ -1,0 +1,284 @@
+//! Parts of tensors and tensors made of parts: Slice, Split, Concat, Pad.
+
+use lathe_ir::op::normalize_axis;
+use lathe_ir::{Attr, Dim, OpCode, Shape};
+
+use crate::onnx::import::known::{Elem, MAX_KNOWN, pick, strides};
+use crate::onnx::import::node::{NodeCx, one};
+use crate::onnx::import::values::{R, Val, invalid, unsupported};
+
+/// A bound of a slice: beyond 2^60 it is as good as infinite.
+enum Bound {
+    Dim(Dim),
+    Beyond { positive: bool },
+}
+
+fn bounds(cx: &mut NodeCx<'_, '_>, val: Val) -> R<Option<Vec<Bound>>> {
+    Ok(cx.all_elems(val)?.and_then(|elems| {
+        elems
+            .iter()
+            .map(|elem| match (elem.to_dim(), elem) {
+                (Some(dim), _) => Some(Bound::Dim(dim)),
+                (None, Elem::Int(value)) => Some(Bound::Beyond { positive: *value > 0 }),
+                _ => None,
+            })
+            .collect()
+    }))
+}
+
+/// Slice: bounds are counted from the end where negative, then clamped.
+pub(super) fn slice(cx: &mut NodeCx<'_, '_>) -> R<Vec<Val>> {
+    let (x, starts, ends) = (cx.input(0)?, cx.input(1)?, cx.input(2)?);
+    let shape = cx.shape(x)?;
+    let rank = shape.len();
+    let (Some(starts), Some(ends)) = (bounds(cx, starts)?, bounds(cx, ends)?) else {
+        return unsupported("starts or ends are computed from data, so the shape is not known");
+    };
+    let axes = match cx.opt(3) {
+        Some(axes) => cx.const_ints(axes, "axes")?,
+        None => (0..starts.len() as i64).collect(),
+    };
+    let steps = match cx.opt(4) {
+        Some(steps) => cx.const_ints(steps, "steps")?,
+        None => vec![1; starts.len()],
+    };
+    if [ends.len(), axes.len(), steps.len()] != [starts.len(); 3] {
+        return invalid("starts, ends, axes and steps differ in length");
+    }
+    let mut first = vec![Dim::ZERO; rank];
+    let mut sizes = shape.clone();
+    let mut stride = vec![1i64; rank];
+    for (((start, end), &axis), &step) in starts.iter().zip(&ends).zip(&axes).zip(&steps) {
+        let axis = normalize_axis(axis, rank)?;
+        if step == 0 {
+            return invalid("a step is 0");
+        }
+        // A step beyond 2^60 takes one element, as any step beyond the size does.
+        let step = step.clamp(-(1 << 59), 1 << 59);
+        (first[axis], sizes[axis]) = range(cx, start, end, step, &shape[axis])?;
+        stride[axis] = step;
+    }
+    one(take(cx, x, &first, &sizes, &stride)?)
+}
+
+/// First index and number of elements of one axis.
+fn range(cx: &NodeCx<'_, '_>, start: &Bound, end: &Bound, step: i64, size: &Dim) -> R<(Dim, Dim)> {
+    let known = cx.known();
+    // Backwards, the first index is at most the last element and the end may be before the first one.
+    let (low, high) = if step > 0 { (Dim::ZERO, size.clone()) } else { (Dim::from(-1), size - &Dim::ONE) };
+    let clamp = |bound: &Bound| match bound {
+        Bound::Beyond { positive: true } => Ok(high.clone()),
+        Bound::Beyond { positive: false } => Ok(low.clone()),
+        Bound::Dim(dim) => {
+            let from_front = match known.is_non_negative(dim) {
+                Some(true) => dim.clone(),
+                Some(false) => dim + size,
+                None => return unsupported(format!("whether the bound {dim} is negative depends on a dimension")),
+            };
+            Ok(known.min(&known.max(&from_front, &low), &high))
+        }
+    };
+    let (start, end) = (clamp(start)?, clamp(end)?);
+    let distance = if step > 0 { &end - &start } else { &start - &end };
+    let count = known.max(&distance.ceil_div(&Dim::constant(step.abs())), &Dim::ZERO);
+    Ok((start, count))
+}
+
+/// A regular part of a tensor; the tensor itself if that is all of it.
+pub(super) fn take(cx: &mut NodeCx<'_, '_>, x: Val, starts: &[Dim], sizes: &[Dim], steps: &[i64]) -> R<Val> {
+    let shape = cx.shape(x)?;
+    if shape.as_slice() == sizes && starts.iter().all(|dim| dim.is(0)) && steps.iter().all(|step| *step == 1) {
+        return Ok(x);
+    }
+    let dims = starts;
+    let constants = |dims: &[Dim]| dims.iter().map(Dim::as_const).collect::<Option<Vec<i64>>>();
+    if let (Some(starts), Some(counts)) =
+        (constants(starts), sizes.iter().map(Dim::as_size).collect::<Option<Vec<_>>>())
+        && let (Some(elems), Some(whole)) = (cx.elems(x)?, cx.sizes(x)?)
+        && counts.iter().try_fold(1usize, |product, &size| product.checked_mul(size)).is_some_and(|n| n <= MAX_KNOWN)
+    {
+        let strides = strides(&whole);
+        let start = starts.iter().zip(&strides).map(|(start, stride)| start.saturating_mul(*stride)).sum();
+        let strides: Vec<i64> = steps.iter().zip(&strides).map(|(step, stride)| step.saturating_mul(*stride)).collect();
+        let part = pick(&elems, &counts, start, &strides);
+        let dtype = cx.dtype(x)?;
+        return cx.known_or(dtype, &counts, part, |cx| emit_slice(cx, x, dims, sizes, steps));
+    }
+    emit_slice(cx, x, starts, sizes, steps)
+}
+
+fn emit_slice(cx: &mut NodeCx<'_, '_>, x: Val, starts: &[Dim], sizes: &[Dim], steps: &[i64]) -> R<Val> {
+    let attrs = [
+        ("starts", Attr::dims(starts.iter().cloned())),
+        ("sizes", Attr::dims(sizes.iter().cloned())),
+        ("steps", Attr::ints(steps)),
+    ];
+    cx.op(OpCode::Slice, &[x], &attrs)
+}
+
+/// `size` elements along one axis from `start` on.
+pub(super) fn take_axis(cx: &mut NodeCx<'_, '_>, x: Val, axis: usize, start: &Dim, size: &Dim) -> R<Val> {
+    let mut sizes = cx.shape(x)?;
+    let mut starts = vec![Dim::ZERO; sizes.len()];
+    starts[axis] = start.clone();
+    sizes[axis] = size.clone();
+    let steps = vec![1; sizes.len()];
+    take(cx, x, &starts, &sizes, &steps)
+}
+
+/// Split: by sizes, or into equal parts of which the last may be smaller.
+pub(super) fn split(cx: &mut NodeCx<'_, '_>) -> R<Vec<Val>> {
+    let x = cx.input(0)?;
+    let shape = cx.shape(x)?;
+    let axis = cx.axis_or("axis", 0, shape.len())?;
+    let whole = &shape[axis];
+    let sizes: Vec<Dim> = match (cx.opt(1), cx.attrs.int("num_outputs")?) {
+        (Some(sizes), _) => cx.dims_of(sizes, "split")?,
+        (None, Some(count)) if count >= 1 && count <= cx.wanted.len().max(1) as i64 => {
+            let parts = Dim::constant(count);
+            let part = whole.ceil_div(&parts);
+            if cx.attrs.get("exact").is_some() {
+                let part = whole.floor_div(&parts);
+                vec![part; count as usize]
+            } else {
+                let mut sizes = vec![part.clone(); count as usize];
+                sizes[count as usize - 1] = whole - &(&part * &Dim::constant(count - 1));
+                sizes
+            }
+        }
+        (None, Some(count)) => return invalid(format!("num_outputs = {count} for {} outputs", cx.wanted.len())),
+        (None, None) => return invalid("neither split nor num_outputs is given"),
+    };
+    let total = sizes.iter().fold(Dim::ZERO, |sum, size| &sum + size);
+    cx.require_equal(&total, whole, "the sum of the sizes and the dimension")?;
+    let mut start = Dim::ZERO;
+    let mut parts = Vec::new();
+    for size in &sizes {
+        if size.as_const().is_some_and(|size| size < 0) {
+            return invalid(format!("a part has the size {size}"));
+        }
+        parts.push(take_axis(cx, x, axis, &start, size)?);
+        start = &start + size;
+    }
+    Ok(parts)
+}
+
+/// Concat.
+pub(super) fn concat(cx: &mut NodeCx<'_, '_>) -> R<Vec<Val>> {
+    let inputs = cx.all_inputs()?;
+    let rank = cx.rank(inputs[0])?;
+    let axis = normalize_axis(cx.int("axis")?, rank)?;
+    one(join(cx, &inputs, axis)?)
+}
+
+/// One after the other along an axis; known elements stay known.
+pub(super) fn join(cx: &mut NodeCx<'_, '_>, inputs: &[Val], axis: usize) -> R<Val> {
+    if let [only] = inputs {
+        return Ok(*only);
+    }
+    let dtype = cx.dtype(inputs[0])?;
+    for &input in inputs {
+        if cx.dtype(input)? != dtype {
+            return invalid("element types differ");
+        }
+    }
+    let emit = |cx: &mut NodeCx<'_, '_>| cx.op(OpCode::Concat, inputs, &[("axis", Attr::Int(axis as i64))]);
+    match joined(cx, inputs, axis)? {
+        Some((sizes, elems)) => cx.known_or(dtype, &sizes, elems, emit),
+        None => emit(cx),
+    }
+}
+
+/// Sizes and elements of a concatenation; `None` if nothing of it is known.
+fn joined(cx: &mut NodeCx<'_, '_>, inputs: &[Val], axis: usize) -> R<Option<(Vec<usize>, Vec<Option<Elem>>)>> {
+    let mut parts = Vec::new();
+    for &input in inputs {
+        let Some(sizes) = cx.sizes(input)? else { return Ok(None) };
+        let count = sizes.iter().try_fold(1usize, |product, &size| product.checked_mul(size));
+        let Some(count) = count.filter(|count| *count <= MAX_KNOWN) else { return Ok(None) };
+        let elems = match cx.elems(input)? {
+            Some(elems) => elems.to_vec(),
+            None => vec![None; count],
+        };
+        parts.push((sizes, elems));
+    }
+    let Some(mut sizes) = parts.first().map(|(sizes, _)| sizes.clone()) else { return Ok(None) };
+    let same = |a: &[usize], b: &[usize]| {
+        a.len() == b.len() && a.iter().zip(b).enumerate().all(|(at, (x, y))| at == axis || x == y)
+    };
+    if !parts.iter().all(|(other, _)| same(other, &sizes)) {
+        return Ok(None);
+    }
+    let outer: usize = sizes[..axis].iter().product();
+    sizes[axis] = parts.iter().map(|(sizes, _)| sizes[axis]).sum();
+    let mut all = Vec::new();
+    for row in 0..outer {
+        for (_, elems) in &parts {
+            let block = elems.len() / outer;
+            all.extend_from_slice(&elems[row * block..(row + 1) * block]);
+        }
+    }
+    let is_known = all.len() <= MAX_KNOWN && all.iter().any(Option::is_some) || all.is_empty();
+    Ok(is_known.then_some((sizes, all)))
+}
+
+/// Pad: negative amounts cut off.
+pub(super) fn pad(cx: &mut NodeCx<'_, '_>) -> R<Vec<Val>> {
+    let (x, pads) = (cx.input(0)?, cx.input(1)?);
+    let shape = cx.shape(x)?;
+    let rank = shape.len();
+    let pads = cx.dims_of(pads, "pads")?;
+    let axes: Vec<usize> = match cx.opt(3) {
+        Some(axes) => {
+            let axes = cx.const_ints(axes, "axes")?;
+            axes.iter().map(|&axis| normalize_axis(axis, rank)).collect::<Result<_, _>>()?
+        }
+        None => (0..rank).collect(),
+    };
+    if pads.len() != 2 * axes.len() {
+        return invalid(format!("{} pads for {} axes", pads.len(), axes.len()));
+    }
+    let mode = cx.word_or("mode", "constant")?;
+    if !matches!(mode.as_str(), "constant" | "reflect" | "edge" | "wrap") {
+        return invalid(format!("mode = {mode:?}"));
+    }
+    let mut amounts = [vec![Dim::ZERO; rank], vec![Dim::ZERO; rank]];
+    let mut cut = [vec![Dim::ZERO; rank], vec![Dim::ZERO; rank]];
+    for (index, amount) in pads.iter().enumerate() {
+        let (side, axis) = (index / axes.len(), axes[index % axes.len()]);
+        match cx.known().is_non_negative(amount) {
+            Some(true) => amounts[side][axis] = amount.clone(),
+            Some(false) => cut[side][axis] = &Dim::ZERO - amount,
+            None => return unsupported(format!("whether the amount {amount} is negative depends on a dimension")),
+        }
+    }
+    let sizes: Shape = (0..rank).map(|axis| &(&shape[axis] - &cut[0][axis]) - &cut[1][axis]).collect();
+    if let Some(size) = sizes.iter().find(|size| size.as_const().is_some_and(|size| size < 0)) {
+        return invalid(format!("negative pads leave a dimension of {size}"));
+    }
+    let value = match cx.opt(2) {
+        Some(value) if mode == "constant" => Some(cx.reshape(value, [])?),
+        _ => None,
+    };
+    let x = take(cx, x, &cut[0], &sizes, &vec![1; rank])?;
+    one(pad_to(cx, x, &amounts, &mode, value)?)
+}
+
+/// Adds elements before and after every axis; the tensor itself if there are none to add.
+pub(super) fn pad_to(
+    cx: &mut NodeCx<'_, '_>,
+    x: Val,
+    [before, after]: &[Vec<Dim>; 2],
+    mode: &str,
+    value: Option<Val>,
+) -> R<Val> {
+    if before.iter().chain(after).all(|dim| dim.is(0)) {
+        return Ok(x);
+    }
+    let attrs = [
+        ("before", Attr::dims(before.iter().cloned())),
+        ("after", Attr::dims(after.iter().cloned())),
+        ("mode", Attr::str(mode)),
+    ];
+    cx.op_opt(OpCode::Pad, &[Some(x), value], &attrs)
+}

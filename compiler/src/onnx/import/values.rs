@@ -1,0 +1,274 @@
+//! Values during import, and how they become IR.
+//!
+//! A value is emitted as IR only when an op needs its elements: constants and known elements wait until then, so the
+//! shape arithmetic of a model leaves nothing behind.
+
+use std::collections::BTreeSet;
+use std::rc::Rc;
+
+use lathe_ir::builder::MAX_INLINE;
+use lathe_ir::{Attr, Builder, DType, Dim, Loc, Module, OpCode, OpError, Shape, Tensor, TensorType, ValueId};
+
+use super::known::{self, Elem, MAX_KNOWN};
+
+/// A value of the import, by position in [`Values`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Val(u32);
+
+/// Known elements in row-major order; `None` for the ones that are not known.
+pub(super) type Elems = Rc<[Option<Elem>]>;
+
+enum Entry {
+    /// A tensor.
+    Known(Known),
+    /// The value's node failed, which has been reported.
+    Poisoned,
+    /// A value that exists in the model but not in the IR; says what it is.
+    Opaque(String),
+    /// An input that a function call leaves out.
+    Absent,
+}
+
+struct Known {
+    ty: TensorType,
+    /// The IR value, once emitted.
+    value: Option<ValueId>,
+    /// The content of a constant.
+    tensor: Option<Tensor>,
+    /// Name of a constant that becomes a weight.
+    name: Rc<str>,
+    /// Elements that are known.
+    elems: Option<Elems>,
+}
+
+/// Why a node was not imported.
+#[derive(Debug)]
+pub(super) enum Fail {
+    /// To be reported.
+    Op(OpError),
+    /// An operand failed before; stay silent.
+    Poisoned,
+}
+
+impl From<OpError> for Fail {
+    fn from(error: OpError) -> Fail {
+        Fail::Op(error)
+    }
+}
+
+/// Result of importing something.
+pub(super) type R<T> = Result<T, Fail>;
+
+/// The model breaks a rule.
+pub(super) fn invalid<T>(message: impl Into<String>) -> R<T> {
+    Err(OpError::invalid(message).into())
+}
+
+/// Lathe cannot do this yet.
+pub(super) fn unsupported<T>(message: impl Into<String>) -> R<T> {
+    Err(OpError::unsupported(message).into())
+}
+
+/// All values of an import, and the module they are emitted into.
+#[derive(Default)]
+pub(super) struct Values {
+    /// The module that grows.
+    pub(super) module: Module,
+    /// Location of what is emitted.
+    pub(super) loc: Loc,
+    entries: Vec<Entry>,
+    weight_names: BTreeSet<String>,
+}
+
+impl Values {
+    fn push(&mut self, entry: Entry) -> Val {
+        self.entries.push(entry);
+        Val((self.entries.len() - 1) as u32)
+    }
+
+    /// A value whose node failed.
+    pub(super) fn poisoned(&mut self) -> Val {
+        self.push(Entry::Poisoned)
+    }
+
+    /// A value that only the model has; `what` says what it is, for messages.
+    pub(super) fn opaque(&mut self, what: &str) -> Val {
+        self.push(Entry::Opaque(what.to_owned()))
+    }
+
+    /// An input that a function call leaves out.
+    pub(super) fn absent(&mut self) -> Val {
+        self.push(Entry::Absent)
+    }
+
+    /// Whether the value is an input that a function call leaves out.
+    pub(super) fn is_absent(&self, val: Val) -> bool {
+        matches!(self.entries[val.0 as usize], Entry::Absent)
+    }
+
+    /// A value of the IR.
+    pub(super) fn emitted(&mut self, value: ValueId) -> Val {
+        let ty = self.module.main.ty(value).clone();
+        self.push(Entry::Known(Known { ty, value: Some(value), tensor: None, name: "".into(), elems: None }))
+    }
+
+    /// A constant; `name` is used if it becomes a weight.
+    pub(super) fn constant(&mut self, name: &str, tensor: Tensor) -> Val {
+        let ty = tensor.ty();
+        self.push(Entry::Known(Known { ty, value: None, tensor: Some(tensor), name: name.into(), elems: None }))
+    }
+
+    /// A value of which every element is known.
+    pub(super) fn known(&mut self, dtype: DType, shape: &[usize], elems: Vec<Elem>) -> Val {
+        debug_assert_eq!(shape.iter().product::<usize>(), elems.len());
+        if let Some(tensor) = known::tensor_of(dtype, shape, &elems) {
+            return self.constant("", tensor);
+        }
+        let ty = TensorType::new(dtype, shape.iter().map(|&size| Dim::from(size as i64)));
+        let elems = elems.into_iter().map(Some).collect();
+        self.push(Entry::Known(Known { ty, value: None, tensor: None, name: "".into(), elems: Some(elems) }))
+    }
+
+    /// Name of a constant; empty if it has none.
+    pub(super) fn name(&self, val: Val) -> Rc<str> {
+        match &self.entries[val.0 as usize] {
+            Entry::Known(known) => known.name.clone(),
+            _ => "".into(),
+        }
+    }
+
+    /// Notes elements of an emitted value.
+    pub(super) fn set_elems(&mut self, val: Val, known: Vec<Option<Elem>>) {
+        if let Entry::Known(entry) = &mut self.entries[val.0 as usize]
+            && known.iter().any(Option::is_some)
+        {
+            entry.elems = Some(known.into());
+        }
+    }
+
+    fn entry(&self, val: Val) -> R<&Known> {
+        match &self.entries[val.0 as usize] {
+            Entry::Known(known) => Ok(known),
+            Entry::Poisoned => Err(Fail::Poisoned),
+            Entry::Opaque(what) => unsupported(format!("an operand is {what}")),
+            Entry::Absent => invalid("an operand is left out"),
+        }
+    }
+
+    /// Whether the value's node failed.
+    pub(super) fn is_poisoned(&self, val: Val) -> bool {
+        matches!(self.entries[val.0 as usize], Entry::Poisoned)
+    }
+
+    /// Element type and shape.
+    pub(super) fn ty(&self, val: Val) -> R<&TensorType> {
+        Ok(&self.entry(val)?.ty)
+    }
+
+    /// What to call the value's type in a message.
+    pub(super) fn describe(&self, val: Val) -> String {
+        match &self.entries[val.0 as usize] {
+            Entry::Known(known) => known.ty.to_string(),
+            Entry::Poisoned => "not imported".to_owned(),
+            Entry::Opaque(what) => what.clone(),
+            Entry::Absent => "left out".to_owned(),
+        }
+    }
+
+    /// The tensor, if the value is a constant.
+    pub(super) fn tensor(&self, val: Val) -> R<Option<&Tensor>> {
+        Ok(self.entry(val)?.tensor.as_ref())
+    }
+
+    /// The elements, if some are known; small constants count as known.
+    pub(super) fn elems(&mut self, val: Val) -> R<Option<Elems>> {
+        self.entry(val)?;
+        let Entry::Known(entry) = &mut self.entries[val.0 as usize] else { return Ok(None) };
+        if entry.elems.is_none()
+            && let Some(tensor) = &entry.tensor
+            && tensor.len() <= if tensor.dtype().is_float() { MAX_INLINE } else { MAX_KNOWN }
+        {
+            entry.elems = known::elems_of(tensor).map(|elems| elems.into_iter().map(Some).collect());
+        }
+        Ok(entry.elems.clone())
+    }
+
+    /// The elements, if every one is known.
+    pub(super) fn all_elems(&mut self, val: Val) -> R<Option<Vec<Elem>>> {
+        Ok(self.elems(val)?.and_then(|elems| elems.iter().cloned().collect()))
+    }
+
+    /// A builder at the end of the main graph.
+    pub(super) fn builder(&mut self) -> Builder<'_> {
+        let mut builder = Builder::new(&mut self.module.env, &mut self.module.main);
+        builder.loc = self.loc.clone();
+        builder
+    }
+
+    /// The IR value; emits a constant or known value first.
+    pub(super) fn value(&mut self, val: Val) -> R<ValueId> {
+        let entry = self.entry(val)?;
+        if let Some(value) = entry.value {
+            return Ok(value);
+        }
+        let ty = entry.ty.clone();
+        let value = match (entry.tensor.clone(), entry.elems.clone()) {
+            (Some(tensor), _) => {
+                let name = if tensor.len() > MAX_INLINE { self.weight_name(val) } else { String::new() };
+                self.builder().constant(&name, tensor)
+            }
+            (None, Some(elems)) => self.emit_elems(&ty, &elems)?,
+            (None, None) => return Err(OpError::invalid("a value without content").into()),
+        };
+        if let Entry::Known(entry) = &mut self.entries[val.0 as usize] {
+            entry.value = Some(value);
+        }
+        Ok(value)
+    }
+
+    /// A name for the weight that no other has.
+    fn weight_name(&mut self, val: Val) -> String {
+        let base = match &self.entries[val.0 as usize] {
+            Entry::Known(entry) if !entry.name.is_empty() => entry.name.to_string(),
+            _ => "constant".to_owned(),
+        };
+        let mut name = base.clone();
+        let mut number = 1;
+        while !self.weight_names.insert(name.clone()) {
+            number += 1;
+            name = format!("{base}.{number}");
+        }
+        name
+    }
+
+    /// Emits elements some of which depend on symbols.
+    fn emit_elems(&mut self, ty: &TensorType, elems: &Elems) -> R<ValueId> {
+        let mut dims = Shape::new();
+        let mut by = Vec::new();
+        for elem in elems.iter() {
+            let (dim, divisor) = match elem {
+                Some(Elem::Ratio(dim, divisor)) => (dim.clone(), *divisor as f64),
+                Some(Elem::Float(value)) if value.fract() == 0.0 && value.abs() < 1e15 => {
+                    (Dim::constant(*value as i64), 1.0)
+                }
+                Some(elem) => match elem.to_dim() {
+                    Some(dim) => (dim, 1.0),
+                    None => return unsupported("a constant beyond 2^60 or a fraction beside a symbolic dimension"),
+                },
+                None => return Err(OpError::invalid("a value without content").into()),
+            };
+            dims.push(dim);
+            by.push(divisor);
+        }
+        let mut builder = self.builder();
+        let flat = builder.op1(OpCode::Dims, &[], &[("values", Attr::Dims(dims))])?;
+        let mut value = builder.reshape(flat, ty.shape.iter().cloned())?;
+        value = builder.cast(value, ty.dtype)?;
+        if by.iter().any(|&divisor| divisor != 1.0) {
+            let sizes = ty.sizes().unwrap_or_default();
+            let divisor = builder.constant("", Tensor::from_f64(ty.dtype, &sizes, &by));
+            value = builder.op1(OpCode::Div, &[value, divisor], &[])?;
+        }
+        Ok(value)
+    }
+}
