@@ -91,7 +91,10 @@ fn weight_name(env: &Env, op: &Op, tensor: &Tensor) -> String {
         return String::new();
     }
     let from = if op.loc.first().is_empty() { op.code.name() } else { op.loc.first() };
-    format!("folded.{}:{from}", env.weights.len())
+    let is_free = |name: &String| env.weights.iter().all(|weight| *weight.name != **name);
+    let numbered = (env.weights.len()..).map(|number| format!("folded.{number}:{from}"));
+    let mut free = numbered.filter(is_free);
+    free.next().unwrap_or_default()
 }
 
 struct Folded {

@@ -29,7 +29,8 @@ fn add_a_pass_is_true() {
 fn every_pass_has_its_file_and_cases() {
     for pass in PASSES {
         let file = pass.name.replace('-', "_");
-        let path = if pass.name == "rewrite" { "passes/src/egraph/mod.rs".into() } else { format!("passes/src/{file}.rs") };
+        let path =
+            if pass.name == "rewrite" { "passes/src/egraph/mod.rs".into() } else { format!("passes/src/{file}.rs") };
         assert!(read(&path).starts_with(&format!("//! {}: ", pass.name)), "the head of {path} starts with the name");
         let cases = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/ir").join(pass.name);
         assert!(pass.name == "rewrite" || cases.is_dir(), "{} has no cases", pass.name);

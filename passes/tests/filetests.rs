@@ -13,6 +13,7 @@
 //! name under snapshots/ir. A snapshot shows what changed; the evaluation shows that it is right.
 
 use lathe_ir::text::{no_weights, parse_module, print_module, weight_hash};
+use lathe_ir::verify::verify;
 use lathe_ir::{Bindings, DType, Dim, Module, Tensor, eval_module};
 use lathe_passes::rules::{self, Exactness};
 use lathe_passes::{Options, Report, optimize};
@@ -108,6 +109,7 @@ fn check(name: &str, path: &Path) -> Result<(), Failed> {
     let case = read(path)?;
     round_trip(&case.module)?;
     let mut result = case.module.clone();
+    verify(&case.module).map_err(|found| found.to_string())?;
     let report = optimize(&mut result, &case.options).map_err(|found| found.to_string())?;
     round_trip(&result)?;
     compare(&case, &result, &report)?;
