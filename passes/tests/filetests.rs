@@ -13,8 +13,7 @@
 //! name under snapshots/ir. A snapshot shows what changed; the evaluation shows that it is right.
 
 use lathe_ir::text::{no_weights, parse_module, print_module, weight_hash};
-use lathe_ir::verify::verify;
-use lathe_ir::{Bindings, DType, Dim, Module, Tensor, eval_module};
+use lathe_ir::{Bindings, DType, Dim, Module, Tensor, eval_module, verify};
 use lathe_passes::rules::{self, Exactness};
 use lathe_passes::{Options, Report, optimize};
 use libtest_mimic::{Arguments, Failed, Trial};

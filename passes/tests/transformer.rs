@@ -1,5 +1,7 @@
 //! Whole stacks, written as exporters write them: what the rules must find in every layer, and how work grows.
 
+#![allow(clippy::unwrap_used)]
+
 use lathe_ir::{Attr, Builder, DType, Dim, Module, OpCode, Symbol, SymbolInfo, Tensor, TensorType, ValueId};
 use lathe_passes::{Options, Report, Stop, optimize};
 
