@@ -10,7 +10,8 @@ mod generate;
 use generate::{Case, Rng, generate};
 use lathe_ir::builder::{complete_attrs, infer_types};
 use lathe_ir::{
-    Attr, Attrs, Bindings, Dim, Env, Graph, OpCode, OpError, Symbol, SymbolInfo, Tensor, TensorType, eval_op,
+    Attr, Attrs, Bindings, Builder, Diagnostics, Dim, Env, Graph, Module, OpCode, OpError, Symbol, SymbolInfo, Tensor,
+    TensorType, eval_op, verify,
 };
 
 const CASES: usize = 150;
@@ -60,8 +61,21 @@ fn inferred_types_are_evaluated_types() {
     }
 }
 
+/// Whether the module that holds just this op is right.
+fn verify_built(env: &mut Env, code: OpCode, types: &[Option<TensorType>], attrs: &Attrs) -> Result<(), Diagnostics> {
+    let mut main = Graph::default();
+    let mut names = 0..;
+    let mut param = |ty: TensorType| main.add_param(&format!("p{:?}", names.next()), ty);
+    let operands = types.iter().map(|ty| ty.clone().map(&mut param)).collect();
+    let id = Builder::new(env, &mut main).op_with(code, operands, attrs.clone(), Vec::new()).unwrap();
+    for (index, value) in main.op(id).results.clone().into_iter().enumerate() {
+        main.add_result(&format!("r{index}"), value);
+    }
+    verify(&Module { env: env.clone(), main })
+}
+
 /// With symbols in place of some sizes the result types are the same once the symbols have those values, and every
-/// equality that inference notes holds.
+/// equality that inference notes holds. The verifier accepts the op.
 #[test]
 fn symbolic_types_become_the_constant_ones() {
     let mut rng = Rng::new(2);
@@ -92,6 +106,7 @@ fn symbolic_types_become_the_constant_ones() {
                 inferred.iter().map(|ty| ty.substitute(&|symbol| value_of(symbol).map(Dim::from))).collect();
             let expected = infer(&mut Env::default(), code, &constant, &attrs).unwrap();
             assert_eq!(substituted, expected, "{}", context());
+            verify_built(&mut env, code, &symbolic, &attrs).unwrap_or_else(|found| panic!("{found}: {}", context()));
             for (a, b) in &env.equalities {
                 assert_eq!(a.eval(&value_of), b.eval(&value_of), "{a} = {b} is required by {}", context());
             }
