@@ -6,7 +6,7 @@
 
 use super::conv_tile::{Direct, MAX_PIXELS, Partial, RunArgs, Taps, Walk};
 use super::epilogue::{Epilogue, Finish, FinishArgs};
-use super::outline::{Body, PANEL, Tier};
+use super::outline::{Ahead, Body, PANEL, Tier};
 use super::simd::{F32x1, Simd};
 #[cfg(target_arch = "x86_64")]
 use super::simd::{F32x8, F32x16};
@@ -182,13 +182,14 @@ impl Body for Rows {
                     y_pixel: conv.y_pixel,
                     columns: (conv.co - channel).min(width * PANEL),
                     epilogue: conv.epilogue,
-                    next: weights.wrapping_add(width * panel_size),
-                    next_step: 0,
-                    next_lines: width.min(panels - panel - width) * panel_size / PANEL,
+                    ahead: Ahead::new(
+                        weights.wrapping_add(width * panel_size),
+                        width.min(panels - panel - width) * panel_size,
+                        ((end - begin) * conv.ow).div_ceil(max_pixels),
+                        panel_size / PANEL,
+                    ),
                 },
             };
-            let tiles = ((end - begin) * conv.ow).div_ceil(max_pixels);
-            group.run.next_step = (width * PANEL).div_ceil(tiles).min(PANEL);
             // SAFETY: every output pixel of the rows is in exactly one tile.
             unsafe { group.pixels::<V>(begin, end, max_pixels) }
             panel += width;

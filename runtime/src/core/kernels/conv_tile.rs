@@ -7,7 +7,7 @@
 
 use super::epilogue::{Epilogue, store_tile};
 use super::gemm_tile::{layout, step};
-use super::outline::{Body, PANEL, Tier, prefetch_l1, prefetch_l2};
+use super::outline::{Ahead, Body, PANEL, Tier, prefetch_l1, prefetch_l2};
 
 /// The most pixels of a tile in any tier.
 pub(crate) const MAX_PIXELS: usize = 14;
@@ -52,30 +52,19 @@ pub(crate) struct RunArgs {
     /// Output channels that exist.
     pub(crate) columns: usize,
     pub(crate) epilogue: Epilogue,
-    /// Weights to fetch into L2 on the way: address, elements per product, lines left.
-    pub(crate) next: *const f32,
-    pub(crate) next_step: usize,
-    pub(crate) next_lines: usize,
+    /// The next group's weights.
+    pub(crate) ahead: Ahead,
 }
 
 /// Products that weights are fetched ahead into L1.
 const AHEAD: usize = 16;
 
 impl RunArgs {
-    /// Where to fetch from and how fast; the same line over and over when nothing is left.
+    /// The number of products of a pixel and channel.
     #[inline(always)]
-    fn fetch(&self) -> (*const f32, usize) {
-        if self.next_lines > 0 { (self.next, self.next_step) } else { (self.weights, 0) }
-    }
-
-    /// Notes how far the fetching came.
-    #[inline(always)]
-    fn fetched(&mut self, next: *const f32, step: usize) {
-        if step > 0 {
-            let lines = (next as usize).wrapping_sub(self.next as usize) / 64;
-            self.next_lines = self.next_lines.saturating_sub(lines);
-            self.next = next;
-        }
+    fn steps(&self) -> usize {
+        let Taps { outer, inner } = self.taps;
+        (outer.1 - outer.0) * (inner.1 - inner.0) * self.walk.len
     }
 }
 
@@ -91,7 +80,7 @@ impl<const MR: usize, const NV: usize> Body for Direct<MR, NV> {
     #[inline(always)]
     unsafe fn body<V: Tier>(args: &mut RunArgs) {
         let Walk { outer, inner, len } = args.walk;
-        let (mut next, next_step) = args.fetch();
+        let (mut next, next_step) = args.ahead.begin(args.weights);
         // SAFETY: by contract; prefetches access nothing.
         unsafe {
             let mut acc = [[V::zero(); NV]; MR];
@@ -113,7 +102,7 @@ impl<const MR: usize, const NV: usize> Body for Direct<MR, NV> {
             }
             store_tile(&acc, args.y, args.y_pixel, args.columns, &args.epilogue);
         }
-        args.fetched(next, next_step);
+        args.ahead.end(args.steps());
     }
 }
 
@@ -128,7 +117,7 @@ impl<const MR: usize, const NV: usize> Body for Partial<MR, NV> {
     #[inline(always)]
     unsafe fn body<V: Tier>(args: &mut RunArgs) {
         let Walk { outer, inner, len } = args.walk;
-        let (mut next, next_step) = args.fetch();
+        let (mut next, next_step) = args.ahead.begin(args.weights);
         // SAFETY: by contract; prefetches access nothing.
         unsafe {
             let mut acc = [[V::zero(); NV]; MR];
@@ -169,6 +158,6 @@ impl<const MR: usize, const NV: usize> Body for Partial<MR, NV> {
                 }
             }
         }
-        args.fetched(next, next_step);
+        args.ahead.end(args.steps());
     }
 }

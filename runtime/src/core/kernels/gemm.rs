@@ -6,7 +6,7 @@
 
 use super::epilogue::Epilogue;
 use super::gemm_tile::{Tile, TileArgs, layout};
-use super::outline::{Body, PANEL, Tier};
+use super::outline::{Ahead, Body, PANEL, Tier};
 use super::simd::{F32x1, Simd};
 #[cfg(target_arch = "x86_64")]
 use super::simd::{F32x8, F32x16};
@@ -139,8 +139,12 @@ impl Body for Gemm {
                 tiles: 0,
                 columns: (n - column).min(width * PANEL),
                 epilogue: epilogue.at(0, column),
-                next: b.wrapping_add((panel + width) * b_panel),
-                next_lines: if packed { k * width.min(panels - panel - width) } else { 0 },
+                ahead: Ahead::new(
+                    b.wrapping_add((panel + width) * b_panel),
+                    if packed { k * PANEL * width.min(panels - panel - width) } else { 0 },
+                    m.div_ceil(max_rows),
+                    k,
+                ),
             };
             let tile = if packed { V::tile::<{ layout::PACKED }> } else { V::tile::<{ layout::STRIDED }> };
             // SAFETY: the group's columns exist (the packed ones at least as padding); `rows` covers all of `m` exactly.
@@ -162,8 +166,7 @@ impl Body for Gemm {
                 tiles: 0,
                 columns: n - column,
                 epilogue: epilogue.at(0, column),
-                next: b,
-                next_lines: 0,
+                ahead: Ahead::new(b, 0, 1, 1),
             };
             // SAFETY: the masked tile touches no column beyond `n`; `rows` covers all of `m` exactly.
             unsafe { rows(&mut args, m, max_rows, |count| V::tile::<{ layout::MASKED }>(count, 1)) }

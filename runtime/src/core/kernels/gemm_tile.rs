@@ -5,7 +5,7 @@
 #![allow(clippy::needless_range_loop, reason = "tiles are indexed by row and vector")]
 
 use super::epilogue::{Epilogue, store_tile};
-use super::outline::{Body, PANEL, Tier, prefetch_l1, prefetch_l2};
+use super::outline::{Ahead, Body, PANEL, Tier, prefetch_l1, prefetch_l2};
 
 /// A column of register tiles: `tiles` times `MR` rows, over the same `NV` vectors of columns.
 pub(crate) struct TileArgs {
@@ -24,10 +24,8 @@ pub(crate) struct TileArgs {
     /// Columns that exist; the tile may be wider.
     pub(crate) columns: usize,
     pub(crate) epilogue: Epilogue,
-    /// What will be read of B after this: fetched into L2 on the way, one line per four steps of k.
-    pub(crate) next: *const f32,
-    /// Lines to fetch from there.
-    pub(crate) next_lines: usize,
+    /// The next group's part of B.
+    pub(crate) ahead: Ahead,
 }
 
 /// How B is read.
@@ -91,8 +89,7 @@ impl<const MR: usize, const NV: usize, const LAYOUT: u8> Body for Tile<MR, NV, L
         let b_row = if LAYOUT == layout::PACKED { PANEL } else { args.b_row };
         for t in 0..args.tiles {
             let row = t * MR;
-            let fetch = args.next_lines > 0;
-            let (mut next, next_step) = if fetch { (args.next, PANEL / 4) } else { (args.b, 0) };
+            let (mut next, next_step) = args.ahead.begin(args.b);
             // SAFETY: by contract; prefetches access nothing.
             unsafe {
                 let mut acc = [[V::zero(); NV]; MR];
@@ -114,10 +111,7 @@ impl<const MR: usize, const NV: usize, const LAYOUT: u8> Body for Tile<MR, NV, L
                 let c = args.c.add(row * args.ldc);
                 store_tile(&acc, c, args.ldc, columns, &args.epilogue.at(row, 0));
             }
-            if fetch {
-                args.next = next;
-                args.next_lines = args.next_lines.saturating_sub(k / 4);
-            }
+            args.ahead.end(k);
         }
     }
 }

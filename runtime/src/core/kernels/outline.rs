@@ -168,3 +168,37 @@ unsafe fn transpose8_avx(src: *const f32, lds: isize, dst: *mut f32, ldd: usize)
         }
     }
 }
+
+/// What later tiles will read, fetched into L2 by the way: a little with each step of the current ones.
+#[derive(Clone, Copy)]
+pub(crate) struct Ahead {
+    at: *const f32,
+    /// Elements per step, at most a line.
+    step: usize,
+    /// Elements left.
+    left: usize,
+}
+
+impl Ahead {
+    /// `elements` from `at` on, spread evenly over `tiles` tiles that take `steps` steps each.
+    #[inline(always)]
+    pub(crate) fn new(at: *const f32, elements: usize, tiles: usize, steps: usize) -> Ahead {
+        let step = elements.div_ceil((tiles * steps).max(1)).min(PANEL);
+        Ahead { at, step, left: elements }
+    }
+
+    /// Begins a tile: where to fetch, and how far to go on after each step. `idle` is fetched over and over when nothing
+    /// is left; it should be in the cache.
+    #[inline(always)]
+    pub(crate) fn begin(&self, idle: *const f32) -> (*const f32, usize) {
+        if self.left > 0 { (self.at, self.step) } else { (idle, 0) }
+    }
+
+    /// Ends a tile of so many steps.
+    #[inline(always)]
+    pub(crate) fn end(&mut self, steps: usize) {
+        let done = (steps * self.step).min(self.left);
+        self.at = self.at.wrapping_add(done);
+        self.left -= done;
+    }
+}
