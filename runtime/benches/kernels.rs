@@ -46,9 +46,9 @@ fn once(window: Duration, calls: &mut usize, f: &mut dyn FnMut()) -> f64 {
 /// The FMA units' speed: a GEMM tile that stays in L1, less what the call costs.
 struct Probe {
     kernels: &'static Kernels,
-    a: Vec<f32>,
-    b: Vec<f32>,
-    c: Vec<f32>,
+    a: Floats,
+    b: Floats,
+    c: Floats,
     overhead: f64,
 }
 
@@ -57,9 +57,9 @@ impl Probe {
 
     fn new(kernels: &'static Kernels) -> Probe {
         let (m, n, k) = Probe::SIZES;
-        let (a, b, mut c) = (floats(m * k), floats(n * k), vec![0.0; m * n]);
+        let (a, b, c) = (floats(m * k), floats(n * k), Floats::zeros(m * n));
         let mut calls = 1000;
-        let mut empty = || gemm(kernels, m, n, 0, &a, &b, &mut c, 0);
+        let mut empty = || gemm(kernels, m, n, 0, &a, &b, &c, 0);
         let overhead = (0..9).map(|_| once(WINDOW / 8, &mut calls, &mut empty)).fold(f64::MAX, f64::min);
         Probe { kernels, a, b, c, overhead }
     }
@@ -74,24 +74,42 @@ impl Probe {
     }
 }
 
-fn floats(n: usize) -> Vec<f32> {
-    let mut state = 1u32;
-    (0..n)
-        .map(|_| {
-            state = state.wrapping_mul(1664525).wrapping_add(1013904223);
-            state as i32 as f32 / 2147483648.0
-        })
-        .collect()
+/// Floats at a multiple of 64 bytes, as the runtime's arena has them.
+#[repr(align(64))]
+#[derive(Clone, Copy)]
+struct Line([f32; 16]);
+
+struct Floats(Vec<Line>);
+
+impl Floats {
+    fn zeros(n: usize) -> Floats {
+        Floats(vec![Line([0.0; 16]); n.div_ceil(16)])
+    }
+
+    fn len(&self) -> usize {
+        16 * self.0.len()
+    }
 }
 
-/// Address of a slice, as kernels take it.
-fn at(x: &[f32]) -> *mut u8 {
-    x.as_ptr().cast_mut().cast()
+/// Pseudo-random floats.
+fn floats(n: usize) -> Floats {
+    let mut data = Floats::zeros(n);
+    let mut state = 1u32;
+    for value in data.0.iter_mut().flat_map(|line| &mut line.0) {
+        state = state.wrapping_mul(1664525).wrapping_add(1013904223);
+        *value = state as i32 as f32 / 2147483648.0;
+    }
+    data
+}
+
+/// The address, as kernels take it.
+fn at(x: &Floats) -> *mut u8 {
+    x.0.as_ptr().cast_mut().cast()
 }
 
 /// One call of `gemm_f32` on packed B.
 #[allow(clippy::too_many_arguments)]
-fn gemm(kernels: &Kernels, m: usize, n: usize, k: usize, a: &[f32], b: &[f32], c: &mut [f32], act: i64) {
+fn gemm(kernels: &Kernels, m: usize, n: usize, k: usize, a: &Floats, b: &Floats, c: &Floats, act: i64) {
     assert!(a.len() >= m * k && b.len() >= n.next_multiple_of(16) * k && c.len() >= m * n);
     let null = std::ptr::null_mut();
     let [m, n, k] = [m, n, k].map(|x| x as i64);
@@ -162,17 +180,17 @@ fn gemms(kernels: &Kernels, report: &mut Report) {
         (24, 64, 512),
         (24, 512, 64),
     ] {
-        let (a, b, mut c) = (floats(m * k), floats(n.next_multiple_of(16) * k), vec![0.0; m * n]);
+        let (a, b, c) = (floats(m * k), floats(n.next_multiple_of(16) * k), Floats::zeros(m * n));
         let flops = 2.0 * (m * n * k) as f64;
-        report.line(&format!("gemm {m}x{n}x{k}"), flops, 0.0, || gemm(kernels, m, n, k, &a, &b, &mut c, 0));
+        report.line(&format!("gemm {m}x{n}x{k}"), flops, 0.0, || gemm(kernels, m, n, k, &a, &b, &c, 0));
     }
     for (n, k) in [(768usize, 768usize), (3072, 768), (768, 3072), (1000, 2048), (16, 768)] {
-        let (a, b, mut c) = (floats(k), floats(n.next_multiple_of(16) * k), vec![0.0; n]);
+        let (a, b, c) = (floats(k), floats(n.next_multiple_of(16) * k), Floats::zeros(n));
         report
-            .line(&format!("gemm 1x{n}x{k}"), 0.0, 4.0 * (n * k) as f64, || gemm(kernels, 1, n, k, &a, &b, &mut c, 0));
+            .line(&format!("gemm 1x{n}x{k}"), 0.0, 4.0 * (n * k) as f64, || gemm(kernels, 1, n, k, &a, &b, &c, 0));
     }
     for (m, n, k) in [(128, 768, 768), (128, 130, 768), (128, 1000, 256)] {
-        let (a, b, c) = (floats(m * k), floats(n * k), vec![0.0; m * n]);
+        let (a, b, c) = (floats(m * k), floats(n * k), Floats::zeros(m * n));
         let flops = 2.0 * (m * n * k) as f64;
         let null = std::ptr::null_mut();
         let [mi, ni, ki] = [m, n, k].map(|x| x as i64);
@@ -185,12 +203,12 @@ fn gemms(kernels: &Kernels, report: &mut Report) {
     }
     for act in [1, 2, 4] {
         let (m, n, k) = (128, 3072, 768);
-        let (a, b, mut c) = (floats(m * k), floats(n * k), vec![0.0; m * n]);
+        let (a, b, c) = (floats(m * k), floats(n * k), Floats::zeros(m * n));
         let flops = 2.0 * (m * n * k) as f64;
-        report.line(&format!("gemm {m}x{n}x{k} act {act}"), flops, 0.0, || gemm(kernels, m, n, k, &a, &b, &mut c, act));
+        report.line(&format!("gemm {m}x{n}x{k} act {act}"), flops, 0.0, || gemm(kernels, m, n, k, &a, &b, &c, act));
     }
     for (k, n) in [(768, 768)] {
-        let (b, out) = (floats(k * n), vec![0.0; k * n]);
+        let (b, out) = (floats(k * n), Floats::zeros(k * n));
         for (name, rs, cs) in [("rows", n, 1), ("transposed", 1, k)] {
             report.line(&format!("pack_b {k}x{n} {name}"), 0.0, 8.0 * (n * k) as f64, || {
                 // SAFETY: sizes as allocated.
@@ -212,9 +230,9 @@ fn attentions(kernels: &Kernels, report: &mut Report) {
     ] {
         // twelve heads side by side
         let ld = 12 * d;
-        let (q, k, v, o) = (floats(sq * ld), floats(sk * ld), floats(sk * ld), vec![0.0; sq * ld]);
-        let scratch = vec![0.0; attention_scratch(sq, sk, d, d) / 4 + 16];
-        let scratch = at(&scratch[scratch.as_ptr().align_offset(64)..]);
+        let (q, k, v, o) = (floats(sq * ld), floats(sk * ld), floats(sk * ld), Floats::zeros(sq * ld));
+        let room = Floats::zeros(attention_scratch(sq, sk, d, d) / 4);
+        let scratch = at(&room);
         let scale = 1.0 / (d as f32).sqrt();
         let share = if causal < 0 { 1.0 } else { 0.5 };
         let name = format!("attention {sq}x{sk}, d {d}, causal {causal}");
@@ -271,7 +289,7 @@ fn convs(kernels: &Kernels, report: &mut Report) {
         let pad = taps / 2;
         let out = (size + 2 * pad - taps) / stride + 1;
         let (x, weights) = (floats(size * size * ci), floats(taps * taps * ci * co));
-        let y = vec![0.0; out * out * co];
+        let y = Floats::zeros(out * out * co);
         let flops = 2.0 * (out * out * co * taps * taps * ci) as f64;
         let name = format!("conv {taps}x{taps} s{stride} {size}x{size}x{ci} -> {co}");
         let [size, ci, co, taps, stride, out, pad] = [size, ci, co, taps, stride, out, pad].map(|x| x as i64);
@@ -316,6 +334,11 @@ fn convs(kernels: &Kernels, report: &mut Report) {
 /// Depthwise convolution and pooling; bytes are the image read and written once.
 fn windows(kernels: &Kernels, report: &mut Report) {
     for (size, c, taps, stride) in [
+        (28, 16, 3, 1),
+        (14, 16, 3, 1),
+        (56, 16, 3, 1),
+        (28, 48, 3, 1),
+        (28, 80, 3, 1),
         (112, 32, 3, 1),
         (112, 96, 3, 2),
         (56, 144, 3, 1),
@@ -329,7 +352,7 @@ fn windows(kernels: &Kernels, report: &mut Report) {
     ] {
         let pad = taps / 2;
         let out = (size + 2 * pad - taps) / stride + 1;
-        let (x, weights, y) = (floats(size * size * c), floats(taps * taps * c), vec![0.0; out * out * c]);
+        let (x, weights, y) = (floats(size * size * c), floats(taps * taps * c), Floats::zeros(out * out * c));
         let bytes = 4.0 * (c * (size * size + out * out)) as f64;
         let flops = 2.0 * (out * out * taps * taps * c) as f64;
         let name = format!("depthwise {taps}x{taps} s{stride} {size}x{size}x{c}");
@@ -369,13 +392,13 @@ fn windows(kernels: &Kernels, report: &mut Report) {
         };
         report.line(&name, flops, bytes, run);
     }
-    let (x, y) = (floats(112 * 112 * 64), vec![0.0; 56 * 56 * 64]);
+    let (x, y) = (floats(112 * 112 * 64), Floats::zeros(56 * 56 * 64));
     report.line("maxpool 3x3 s2 112x112x64", 0.0, 5.0 * 56.0 * 56.0 * 64.0 * 4.0, || {
         // SAFETY: sizes as allocated.
         unsafe { (kernels.maxpool2d_f32)(at(&x), 112, 112, 64, 64, 3, 3, at(&y), 56, 56, 64, 2, 2, 1, 1, 1, 1, 0, 56) }
         black_box(&y);
     });
-    let (x, y) = (floats(7 * 7 * 2048), vec![0.0; 2048]);
+    let (x, y) = (floats(7 * 7 * 2048), Floats::zeros(2048));
     report.line("avgpool 7x7 of 7x7x2048", 0.0, 49.0 * 2048.0 * 4.0, || {
         // SAFETY: sizes as allocated.
         unsafe {

@@ -82,21 +82,41 @@ impl Window {
         (at * self.stride) as isize - self.pad
     }
 
+    /// How many taps begin within `size` inputs.
+    #[inline(always)]
+    fn taps_in(&self, size: usize) -> usize {
+        // a division takes as long as a small tile
+        if self.dilation == 1 { size } else { size.div_ceil(self.dilation) }
+    }
+
     /// The taps of output `at` that are not on padding: begin and end, begin = end if there are none.
     #[inline(always)]
     pub(crate) fn valid(&self, at: usize) -> (usize, usize) {
         let first = self.first(at);
-        let before = if first < 0 { first.unsigned_abs().div_ceil(self.dilation) } else { 0 };
+        let before = if first < 0 { self.taps_in(first.unsigned_abs()) } else { 0 };
         let room = self.size as isize - first;
-        let end = if room > 0 { (room as usize).div_ceil(self.dilation).min(self.taps) } else { 0 };
+        let end = if room > 0 { self.taps_in(room as usize).min(self.taps) } else { 0 };
         if before < end { (before, end) } else { (0, 0) }
+    }
+
+    /// The outputs among `begin..end` that have all taps; an empty range within if there are none.
+    #[inline(always)]
+    pub(crate) fn inside(&self, begin: usize, end: usize) -> (usize, usize) {
+        let (mut first, mut last) = (begin, end);
+        while first < last && self.valid(first) != (0, self.taps) {
+            first += 1;
+        }
+        while last > first && self.valid(last - 1) != (0, self.taps) {
+            last -= 1;
+        }
+        (first, last)
     }
 
     /// The number of taps of output `at` on the image or on padding, `after` elements of which follow the image.
     #[inline(always)]
     pub(crate) fn padded(&self, at: usize, after: usize) -> usize {
         let room = (self.size + after) as isize - self.first(at);
-        if room > 0 { (room as usize).div_ceil(self.dilation).min(self.taps) } else { 0 }
+        if room > 0 { self.taps_in(room as usize).min(self.taps) } else { 0 }
     }
 }
 
@@ -223,17 +243,8 @@ impl Group {
                 return;
             }
             for row in begin..end {
-                let (mut left, mut right) = (0, ow);
-                if self.conv.row_major() {
-                    // the border's pixels by themselves: everything is one run then, or few pixels
-                    let whole = (0, self.conv.columns.taps);
-                    while left < right && self.conv.columns.valid(left) != whole {
-                        left += 1;
-                    }
-                    while right > left && self.conv.columns.valid(right - 1) != whole {
-                        right -= 1;
-                    }
-                }
+                // along rows of taps, the border's pixels by themselves: everything is one run then, or few pixels
+                let (left, right) = if self.conv.row_major() { self.conv.columns.inside(0, ow) } else { (0, ow) };
                 self.cut::<V>(row * ow, row * ow + left, max_pixels);
                 self.cut::<V>(row * ow + left, row * ow + right, max_pixels);
                 self.cut::<V>(row * ow + right, (row + 1) * ow, max_pixels);

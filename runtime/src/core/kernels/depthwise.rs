@@ -1,11 +1,12 @@
 //! `dwconv2d_f32`: depthwise convolution of one NHWC image.
+#![allow(clippy::needless_range_loop, reason = "tiles are indexed by pixel")]
 
 use super::act::{ACT_CLIP, ACT_RELU};
 use super::conv::Window;
 use super::epilogue::{Act, ActArgs, Epilogue};
 use super::math;
 use super::outline::{Body, Tier};
-use super::window::{Place, Slide, Sliding, WindowArgs};
+use super::window::{Slide, Sliding, WindowArgs};
 
 /// Sum of products, then bias and activation.
 struct Depthwise;
@@ -13,6 +14,7 @@ struct Depthwise;
 impl Slide for Depthwise {
     const WEIGHTED: bool = true;
     type Params = Epilogue;
+    type Line = Epilogue;
 
     #[inline(always)]
     unsafe fn start<V: Tier>() -> V {
@@ -26,40 +28,43 @@ impl Slide for Depthwise {
     }
 
     #[inline(always)]
-    unsafe fn finish<V: Tier, const MR: usize>(
-        args: &WindowArgs<Self>,
-        acc: &[V; MR],
-        place: Place,
-        channel: usize,
-        n: usize,
-    ) {
-        let epilogue = args.params.at(0, channel);
-        let y = args.output(place, channel);
+    fn line(args: &WindowArgs<Self>, _: usize, _: usize, channel: usize) -> Epilogue {
+        args.params.at(0, channel)
+    }
+
+    #[inline(always)]
+    unsafe fn finish<V: Tier, const MR: usize>(epilogue: &Epilogue, acc: [V; MR], y: *mut f32, pixel: usize, n: usize) {
         // SAFETY: `n` channels of `MR` pixels are writable, and so many of the bias readable if there is one.
         unsafe {
-            let whole = n == V::LANES;
-            let bias = match epilogue.bias.is_null() {
-                true => V::zero(),
-                false if whole => V::load(epilogue.bias),
-                false => V::load_part(epilogue.bias, n, V::zero()),
-            };
-            let (p0, p1) = (V::splat(epilogue.p0), V::splat(epilogue.p1));
-            for (r, &sum) in acc.iter().enumerate() {
-                let mut value = sum.add(bias);
-                if epilogue.act == ACT_RELU {
-                    value = math::relu(value);
+            let mut out = acc;
+            if !epilogue.bias.is_null() {
+                let bias = V::load_part(epilogue.bias, n, V::zero());
+                for value in &mut out {
+                    *value = value.add(bias);
                 }
-                if epilogue.act == ACT_CLIP {
-                    value = math::clip(value, p0, p1);
+            }
+            if epilogue.act == ACT_RELU {
+                for value in &mut out {
+                    *value = math::relu(*value);
                 }
-                if whole {
-                    value.store(y.add(r * args.y_pixel));
-                } else {
-                    value.store_part(y.add(r * args.y_pixel), n);
+            }
+            if epilogue.act == ACT_CLIP {
+                let (p0, p1) = (V::splat(epilogue.p0), V::splat(epilogue.p1));
+                for value in &mut out {
+                    *value = math::clip(*value, p0, p1);
+                }
+            }
+            if n == V::LANES {
+                for r in 0..MR {
+                    out[r].store(y.add(r * pixel));
+                }
+            } else {
+                for r in 0..MR {
+                    out[r].store_part(y.add(r * pixel), n);
                 }
             }
             if epilogue.act > ACT_RELU && epilogue.act != ACT_CLIP {
-                V::run::<Act>(&mut ActArgs { c: y, ldc: args.y_pixel, rows: MR, columns: n, epilogue });
+                V::run::<Act>(&mut ActArgs { c: y, ldc: pixel, rows: MR, columns: n, epilogue: *epilogue });
             }
         }
     }

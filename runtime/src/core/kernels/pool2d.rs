@@ -2,7 +2,7 @@
 
 use super::conv::Window;
 use super::outline::{Body, Tier};
-use super::window::{Place, Slide, Sliding, WindowArgs};
+use super::window::{Slide, Sliding, WindowArgs};
 
 /// The largest value, NaN if there is one.
 struct Max;
@@ -10,6 +10,7 @@ struct Max;
 impl Slide for Max {
     const WEIGHTED: bool = false;
     type Params = ();
+    type Line = ();
 
     #[inline(always)]
     unsafe fn start<V: Tier>() -> V {
@@ -23,17 +24,13 @@ impl Slide for Max {
     }
 
     #[inline(always)]
-    unsafe fn finish<V: Tier, const MR: usize>(
-        args: &WindowArgs<Self>,
-        acc: &[V; MR],
-        place: Place,
-        channel: usize,
-        n: usize,
-    ) {
-        let y = args.output(place, channel);
+    fn line(_: &WindowArgs<Self>, _: usize, _: usize, _: usize) {}
+
+    #[inline(always)]
+    unsafe fn finish<V: Tier, const MR: usize>(_: &(), acc: [V; MR], y: *mut f32, pixel: usize, n: usize) {
         for (r, &value) in acc.iter().enumerate() {
             // SAFETY: `n` channels of `MR` pixels are writable.
-            unsafe { value.store_part(y.add(r * args.y_pixel), n) }
+            unsafe { value.store_part(y.add(r * pixel), n) }
         }
     }
 }
@@ -52,6 +49,7 @@ struct Mean;
 impl Slide for Mean {
     const WEIGHTED: bool = false;
     type Params = Average;
+    type Line = f32;
 
     #[inline(always)]
     unsafe fn start<V: Tier>() -> V {
@@ -64,15 +62,10 @@ impl Slide for Mean {
         acc.add(x)
     }
 
+    /// The divisor: the same for all pixels whose windows have the same taps on the image, except that windows may reach
+    /// beyond the padding; those are alone in their lines.
     #[inline(always)]
-    unsafe fn finish<V: Tier, const MR: usize>(
-        args: &WindowArgs<Self>,
-        acc: &[V; MR],
-        place: Place,
-        channel: usize,
-        n: usize,
-    ) {
-        let y = args.output(place, channel);
+    fn line(args: &WindowArgs<Self>, row: usize, column: usize, _: usize) -> f32 {
         let count = |window: &Window, at: usize, after: usize| -> usize {
             if args.params.include_pad {
                 window.padded(at, after)
@@ -81,11 +74,15 @@ impl Slide for Mean {
                 end - begin
             }
         };
-        let rows = count(&args.rows, place.row, args.params.after.0);
+        let taps = count(&args.rows, row, args.params.after.0) * count(&args.columns, column, args.params.after.1);
+        taps.max(1) as f32
+    }
+
+    #[inline(always)]
+    unsafe fn finish<V: Tier, const MR: usize>(divisor: &f32, acc: [V; MR], y: *mut f32, pixel: usize, n: usize) {
         for (r, &sum) in acc.iter().enumerate() {
-            let taps = rows * count(&args.columns, place.column + r, args.params.after.1);
             // SAFETY: `n` channels of `MR` pixels are writable; the CPU has the tier.
-            unsafe { sum.div(V::splat(taps.max(1) as f32)).store_part(y.add(r * args.y_pixel), n) }
+            unsafe { sum.div(V::splat(*divisor)).store_part(y.add(r * pixel), n) }
         }
     }
 }
