@@ -186,8 +186,7 @@ fn gemms(kernels: &Kernels, report: &mut Report) {
     }
     for (n, k) in [(768usize, 768usize), (3072, 768), (768, 3072), (1000, 2048), (16, 768)] {
         let (a, b, c) = (floats(k), floats(n.next_multiple_of(16) * k), Floats::zeros(n));
-        report
-            .line(&format!("gemm 1x{n}x{k}"), 0.0, 4.0 * (n * k) as f64, || gemm(kernels, 1, n, k, &a, &b, &c, 0));
+        report.line(&format!("gemm 1x{n}x{k}"), 0.0, 4.0 * (n * k) as f64, || gemm(kernels, 1, n, k, &a, &b, &c, 0));
     }
     for (m, n, k) in [(128, 768, 768), (128, 130, 768), (128, 1000, 256)] {
         let (a, b, c) = (floats(m * k), floats(n * k), Floats::zeros(m * n));
@@ -334,11 +333,6 @@ fn convs(kernels: &Kernels, report: &mut Report) {
 /// Depthwise convolution and pooling; bytes are the image read and written once.
 fn windows(kernels: &Kernels, report: &mut Report) {
     for (size, c, taps, stride) in [
-        (28, 16, 3, 1),
-        (14, 16, 3, 1),
-        (56, 16, 3, 1),
-        (28, 48, 3, 1),
-        (28, 80, 3, 1),
         (112, 32, 3, 1),
         (112, 96, 3, 2),
         (56, 144, 3, 1),

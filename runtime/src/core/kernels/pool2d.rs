@@ -63,7 +63,7 @@ impl Slide for Mean {
     }
 
     /// The divisor: the same for all pixels whose windows have the same taps on the image, except that windows may reach
-    /// beyond the padding; those are alone in their lines.
+    /// beyond the padding; those are in blocks of their own.
     #[inline(always)]
     fn line(args: &WindowArgs<Self>, row: usize, column: usize, _: usize) -> f32 {
         let count = |window: &Window, at: usize, after: usize| -> usize {
