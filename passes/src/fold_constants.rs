@@ -3,7 +3,8 @@
 //! Before: anything; canonical form saves copies. After: such an op is left only where its result would be much larger
 //! than its operands (an iota or broadcast stays code, it is cheaper than the memory) or would take too long.
 //! Chains are evaluated in one go and only what a non-constant op or a result uses becomes a new constant, so a recipe
-//! over a large weight keeps no intermediate. Ops with regions stay.
+//! over a large weight keeps no intermediate. Ops with regions stay, and so do transposes and reshapes of a large weight
+//! that only products read as their right side: packing reads the weight through them, another copy would be for nothing.
 
 use crate::const_eval::{ConstEvaluator, ConstOp, HostEvaluator};
 use crate::edit::bug;
@@ -14,6 +15,9 @@ use lathe_ir::{Builder, Diagnostics, Env, Graph, Module, Op, OpCode, Tensor, Ten
 
 /// How many bytes more than its operands a folded result may have.
 const GROWTH: usize = 1 << 20;
+
+/// Movement of weights of at most this size in bytes is evaluated whoever reads it.
+const SMALL: usize = 64 << 10;
 
 /// The pass.
 pub fn run(module: &mut Module, _: &mut PassCx<'_>) -> Result<Changed, Diagnostics> {
@@ -108,7 +112,11 @@ fn evaluate(graph: &Graph, env: &Env, evaluator: &dyn ConstEvaluator) -> Folded 
     let count = graph.value_count();
     let mut folded = Folded { done: vec![false; count], values: vec![None; count] };
     let mut uses = graph.use_counts();
+    let packed = packed_views(graph);
     for (_, op) in graph.iter() {
+        if packed[op.results[0].index()] {
+            continue;
+        }
         let Some(values) = evaluate_op(graph, env, evaluator, op, &folded.values) else { continue };
         for (&id, tensor) in op.results.iter().zip(values) {
             folded.done[id.index()] = true;
@@ -123,6 +131,29 @@ fn evaluate(graph: &Graph, env: &Env, evaluator: &dyn ConstEvaluator) -> Folded 
         }
     }
     folded
+}
+
+/// For each value: it is a large weight moved, and read only as the right side of products.
+fn packed_views(graph: &Graph) -> Vec<bool> {
+    let mut only_packed = vec![true; graph.value_count()];
+    for port in &graph.results {
+        only_packed[port.value.index()] = false;
+    }
+    for (_, op) in graph.iter().rev() {
+        let is_view = matches!(op.code, OpCode::Transpose | OpCode::Reshape) && only_packed[op.results[0].index()];
+        for (index, value) in op.operands.iter().enumerate().filter_map(|(index, value)| Some((index, (*value)?))) {
+            only_packed[value.index()] &= is_view || (op.code == OpCode::MatMul && index == 1);
+        }
+    }
+    let mut found = vec![false; graph.value_count()];
+    for (_, op) in graph.iter().filter(|(_, op)| matches!(op.code, OpCode::Transpose | OpCode::Reshape)) {
+        let (Some(source), result) = (op.operand(0), op.result()) else { continue };
+        let is_weight = graph.def(source).is_some_and(|(_, op)| op.code == OpCode::Const) || found[source.index()];
+        let bytes = graph.ty(result).sizes().map_or(0, |sizes| sizes.iter().product::<usize>());
+        found[result.index()] =
+            is_weight && only_packed[result.index()] && bytes * graph.ty(result).dtype.size() > SMALL;
+    }
+    found
 }
 
 fn evaluate_op(

@@ -41,6 +41,7 @@ macro_rules! guarded {
 }
 
 family! { "attention":
+    "mask-by-where" in reals "scores under the mask that are infinite or NaN": "(softmax {..} (where ?m ?s -inf))" => "(softmax {..} (add ?s (where ?m 0 -inf)))";
     "attention" in reals "rounded once": rows!(plain) => "(attention {scale=1} ?q ?k ?v)", where last_axis("?a", "?v"), swap_last("?k", "?kt");
     "attention-scaled" in reals "rounded once": rows!(scaled) => "(attention {scale=?scale} ?q ?k ?v)", where is_const("?s"), is_scalar("?s"), attr_of_splat("?scale", "?s"), last_axis("?a", "?v"), swap_last("?k", "?kt");
     "attention-masked" in reals "rounded once": rows!(masked) => "(attention {scale=1} ?q ?k ?v ?mask)", where last_axis("?a", "?v"), swap_last("?k", "?kt");

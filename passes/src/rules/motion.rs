@@ -5,7 +5,8 @@
 //! reductions and softmax run over the same elements in the same order.
 
 use super::steps::{
-    is_const, map_axes, map_axis, map_dims, map_ints, map_reshape_axis, outer_shape, unmap_constant, unreshape_constant,
+    is_const, is_variable, map_axes, map_axis, map_dims, map_ints, map_reshape_axis, outer_shape, unmap_by_reshape,
+    unmap_constant, unreshape_constant,
 };
 
 /// Elementwise ops on one operand.
@@ -53,6 +54,8 @@ family! { "motion":
     "transpose-out-of-binary" for BINARY: "($op (transpose {perm=?p} ?x) (transpose {perm=?p} ?y))" => "(transpose {perm=?p} ($op ?x ?y))";
     "transpose-out-of-binary-const" for BINARY: "($op (transpose {perm=?p} ?x) ?c)" => "(transpose {perm=?p} ($op ?x ?d))", where is_const("?c"), unmap_constant("?d", "?c", "?p");
     "transpose-out-of-const-binary" for BINARY: "($op ?c (transpose {perm=?p} ?x))" => "(transpose {perm=?p} ($op ?d ?x))", where is_const("?c"), unmap_constant("?d", "?c", "?p");
+    "transpose-out-of-binary-free" for BINARY: "($op (transpose {perm=?p} ?x) ?c)" => "(transpose {perm=?p} ($op ?x ?d))", where is_variable("?c"), unmap_by_reshape("?d", "?c", "?p");
+    "transpose-out-of-free-binary" for BINARY: "($op ?c (transpose {perm=?p} ?x))" => "(transpose {perm=?p} ($op ?d ?x))", where is_variable("?c"), unmap_by_reshape("?d", "?c", "?p");
     "transpose-out-of-where-const": "(where (transpose {perm=?p} ?x) ?c (transpose {perm=?p} ?y))" => "(transpose {perm=?p} (where ?x ?d ?y))", where is_const("?c"), unmap_constant("?d", "?c", "?p");
     "transpose-out-of-softmax": "(softmax {axis=?a} (transpose {perm=?p} ?x))" => "(transpose {perm=?p} (softmax {axis=?b} ?x))", where map_axis("?b", "?a", "?p");
     "transpose-out-of-reduce" for REDUCE: "($op {axes=?a} (transpose {perm=?p} ?x))" => "(transpose {perm=?p} ($op {axes=?b} ?x))", where map_axes("?b", "?a", "?p");

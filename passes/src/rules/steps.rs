@@ -62,11 +62,11 @@ pub(super) fn lossless_round_trip(x: &str, there: &str) -> Step {
     })
 }
 
-/// Binds `attr` to the one value of the tensor `x`.
+/// Binds `attr` to the one value of the tensor `x`, which is no NaN.
 pub(super) fn attr_of_splat(attr: &str, x: &str) -> Step {
     let (attr, x) = (var(attr), var(x));
     Box::new(move |m| {
-        let value = m.splat(x)?;
+        let value = m.splat(x).filter(|value| !value.is_nan())?;
         m.set_attr(attr, Attr::float(value))
     })
 }
@@ -177,14 +177,17 @@ pub(super) fn map_axis(b: &str, a: &str, p: &str) -> Step {
     })
 }
 
-/// [`map_axis`] for a list of axes, sorted.
+/// [`map_axis`] for a list of axes that keep their order.
 pub(super) fn map_axes(b: &str, a: &str, p: &str) -> Step {
     let (b, a, p) = (var(b), var(a), var(p));
     Box::new(move |m| {
         let (axes, perm) = (m.ints(a)?, m.ints(p)?);
-        let mut mapped =
+        let mapped =
             axes.iter().map(|&axis| perm.get(usize::try_from(axis).ok()?).copied()).collect::<Option<Vec<i64>>>()?;
-        mapped.sort_unstable();
+        // Another order of summation would round otherwise.
+        if !mapped.is_sorted() {
+            return None;
+        }
         m.set_attr(b, Attr::ints(&mapped))
     })
 }
@@ -250,6 +253,33 @@ pub(super) fn unmap_constant(d: &str, c: &str, p: &str) -> Step {
             inverse[from as usize] = axis;
         }
         let moved = m.op(OpCode::Transpose, &[("perm", Attr::ints(&inverse))], &[full])?;
+        m.set(d, moved)
+    })
+}
+
+/// [`unmap_constant`] for a tensor whose axes longer than 1 keep their order, so that a reshape does it.
+pub(super) fn unmap_by_reshape(d: &str, c: &str, p: &str) -> Step {
+    let (d, c, p) = (var(d), var(c), var(p));
+    Box::new(move |m| {
+        let (id, ty, perm) = (m.id(c)?, m.ty(c)?, m.ints(p)?);
+        if ty.rank() == 0 {
+            return m.set(d, id);
+        }
+        if ty.rank() != perm.len() {
+            return None;
+        }
+        let mut shape = ty.shape.to_vec();
+        let mut places: Vec<(i64, usize)> = Vec::new();
+        for (axis, (&from, dim)) in perm.iter().zip(&ty.shape).enumerate() {
+            shape[from as usize] = dim.clone();
+            if !dim.is(1) {
+                places.push((from, axis));
+            }
+        }
+        if !places.is_sorted() {
+            return None;
+        }
+        let moved = reshaped(m, id, &ty, &shape)?;
         m.set(d, moved)
     })
 }
