@@ -7,8 +7,8 @@
 //!   slice;
 //! - the constant is the right operand of a commutative op, else the operand of higher rank, then the older value, is
 //!   the left one;
-//! - an operand of an elementwise op is not broadcast, given leading axes of size 1, or uniform but no scalar, where the
-//!   op's own broadcasting gives the same type;
+//! - an operand of an elementwise op is not broadcast, given leading axes of size 1 (unless it then has the result's
+//!   shape), or uniform but no scalar, where the op's own broadcasting gives the same type;
 //! - `x * x` is square, `1 / x` is recip, `x - c` is `x + -c`, division by a power of two is a product;
 //! - reductions keep their axes (a reshape drops them).
 //!
@@ -275,7 +275,7 @@ fn simpler_operands(b: &mut Builder<'_>, op: &Op) -> Seen {
     let want = infer_types(b.env, b.graph, op.code, &op.operands, &op.attrs, &op.regions)?;
     let known = b.env.equalities.len();
     for index in 0..op.operands.len() {
-        let Some((simpler, splat)) = simpler_operand(b, op, index) else { continue };
+        let Some((simpler, splat)) = simpler_operand(b, op, index, &want[0].shape) else { continue };
         let mut operands: Operands = op.operands.clone();
         let scalar;
         operands[index] = match (simpler, splat) {
@@ -298,7 +298,12 @@ fn simpler_operands(b: &mut Builder<'_>, op: &Op) -> Seen {
 }
 
 /// What could stand for operand `index`: another value, or a scalar.
-fn simpler_operand(b: &Builder<'_>, op: &Op, index: usize) -> Option<(Option<ValueId>, Option<Tensor>)> {
+fn simpler_operand(
+    b: &Builder<'_>,
+    op: &Op,
+    index: usize,
+    result: &[Dim],
+) -> Option<(Option<ValueId>, Option<Tensor>)> {
     let value = op.operand(index)?;
     if let Some(tensor) = constant(b, value) {
         let splat = if tensor.shape().is_empty() { None } else { tensor.splat() };
@@ -313,7 +318,7 @@ fn simpler_operand(b: &Builder<'_>, op: &Op, index: usize) -> Option<(Option<Val
     };
     match inner.code {
         OpCode::Broadcast => Some((Some(source), None)),
-        OpCode::Reshape if adds_ones() => Some((Some(source), None)),
+        OpCode::Reshape if to.as_slice() != result && adds_ones() => Some((Some(source), None)),
         _ => None,
     }
 }

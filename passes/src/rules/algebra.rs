@@ -1,6 +1,6 @@
 //! Arithmetic: neutral elements, powers, divisions by constants, chains of constants.
 
-use super::steps::{is_const, is_float, is_scalar, is_variable, lossless_round_trip};
+use super::steps::{is_const, is_float, is_scalar, is_variable, lossless_round_trip, shape_of_root};
 
 family! { "algebra":
     "add-zero" in reals "-0 + 0 is 0": "(add ?x 0)" => "?x";
@@ -16,6 +16,8 @@ family! { "algebra":
     "square-of-neg": "(square (neg ?x))" => "(square ?x)";
     "mul-of-itself": "(mul ?x ?x)" => "(square ?x)";
     "where-same": "(where ?c ?x ?x)" => "?x";
+    "where-true": "(where 1 ?x ?y)" => "(broadcast {shape=?s} ?x)", where shape_of_root("?s");
+    "where-false": "(where 0 ?x ?y)" => "(broadcast {shape=?s} ?y)", where shape_of_root("?s");
     "where-of-not": "(where (not ?c) ?x ?y)" => "(where ?c ?y ?x)";
     "cast-there-and-back": "(cast {to=?back} (cast {to=?there} ?x))" => "?x", where lossless_round_trip("?x", "?there");
 

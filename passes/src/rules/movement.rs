@@ -1,4 +1,4 @@
-//! Transposes and reshapes among themselves. They move elements and compute nothing: every rule keeps every bit.
+//! Transposes, reshapes and broadcasts among themselves. They move elements and compute nothing: every rule keeps every bit.
 
 use super::steps::{compose, is_identity, merged_transpose, only_unit_axes_move};
 
@@ -8,5 +8,7 @@ family! { "movement":
     "transpose-of-unit-axes": "(transpose {perm=?p} ?x)" => "(reshape {shape=?s} ?x)", where only_unit_axes_move("?s", "?p", "?x");
     "transpose-of-merge": "(transpose {perm=?p} (reshape {shape=?s} ?x))" => "(reshape {shape=?t} (transpose {perm=?r} ?x))", where merged_transpose("?r", "?t", "?p", "?s", "?x");
     "reshape-nothing": "(reshape {shape=?s} ?x)" => "?x";
+    "broadcast-nothing": "(broadcast {shape=?s} ?x)" => "?x";
+    "broadcast-of-broadcast": "(broadcast {shape=?s} (broadcast {shape=?t} ?x))" => "(broadcast {shape=?s} ?x)";
     "reshape-of-reshape": "(reshape {shape=?s} (reshape {shape=?t} ?x))" => "(reshape {shape=?s} ?x)";
 }

@@ -391,6 +391,29 @@ pub(super) fn weight_scale(s: &str, v: &str, w: &str) -> Step {
     })
 }
 
+/// Binds `q` to the spatial pads `p` of a channels-last op plus the fixed padding `b` of its operand, which pads neither
+/// images nor channels.
+pub(super) fn add_spatial(q: &str, p: &str, b: &str) -> Step {
+    let (q, p, b) = (var(q), var(p), var(b));
+    Box::new(move |m| {
+        let (pads, more) = (m.ints(p)?, dims(m, b)?);
+        let more: Vec<i64> = more.iter().map(Dim::as_const).collect::<Option<_>>()?;
+        let (Some(0), Some(0)) = (more.first(), more.last()) else { return None };
+        let spatial = more.get(1..more.len() - 1).filter(|spatial| spatial.len() == pads.len())?;
+        let sum: Vec<i64> = pads.iter().zip(spatial).map(|(pad, more)| pad + more).collect();
+        m.set_attr(q, Attr::ints(&sum))
+    })
+}
+
+/// Binds `s` to the shape of what is replaced.
+pub(super) fn shape_of_root(s: &str) -> Step {
+    let s = var(s);
+    Box::new(move |m| {
+        let shape = m.root_ty()?.shape.clone();
+        m.set_attr(s, Attr::Dims(shape))
+    })
+}
+
 /// `x` and its reshape to `s` have the same last axis and are no vectors; binds `t` to the shape of what is replaced.
 pub(super) fn same_last_dim(t: &str, x: &str, s: &str) -> Step {
     let (t, x, s) = (var(t), var(x), var(s));
