@@ -1,2 +1,7 @@
 //! The command `lathe`.
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    ExitCode::from(lathe_compiler::cli::main())
+}

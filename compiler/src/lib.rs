@@ -2,6 +2,8 @@
 
 pub mod artifact;
 pub mod backend;
+pub mod cli;
 pub mod loopir;
 pub mod onnx;
+pub mod pipeline;
 pub mod plan;

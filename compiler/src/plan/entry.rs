@@ -75,7 +75,7 @@ pub(super) fn finish(mut l: Lowering<'_>) -> Result<Plan, String> {
     l.out.bind(|b| {
         for (symbol, &(input, axis)) in &solved {
             if let Some(id) = dims.id(symbol) {
-                b.set_symbol(id, Expr::input_dim(input, axis), input as i32);
+                b.set_symbol(id, Expr::input_dim(input, axis), -1);
             }
         }
         for (input, ty) in params.iter().enumerate() {
@@ -122,7 +122,7 @@ pub(super) fn finish(mut l: Lowering<'_>) -> Result<Plan, String> {
 
 fn check_dim(b: &mut Builder<'_>, input: u32, axis: u32, expected: &Expr) {
     let value = b.let_now(Expr::input_dim(input, axis));
-    b.check(value.eq_(expected.clone()), SHAPE_MISMATCH, Some(input as i32), &value);
+    b.check(value.eq_(expected.clone()), SHAPE_MISMATCH, Some(-1), &value);
 }
 
 fn copy_outputs(l: &mut Lowering<'_>) -> Result<(), String> {

@@ -1,0 +1,115 @@
+//! Flags that several subcommands share.
+
+use super::{Failure, inputs};
+use crate::backend;
+use crate::onnx::import::{DimBound, ImportOptions};
+use crate::pipeline::Settings;
+use clap::Args;
+use std::path::PathBuf;
+
+/// Which model, and what is known about its inputs.
+#[derive(Args, Clone)]
+pub(super) struct ModelArgs {
+    /// The model: .onnx, .ir or .lathe
+    pub(super) model: PathBuf,
+    /// Fix a symbolic dimension (N=128) or bound it (N=1..512, N=1..512:128 with a typical value); overrides shapes
+    /// stored in the file. May be repeated
+    #[arg(long = "dim", value_name = "NAME=V|A..B[:T]")]
+    dims: Vec<String>,
+    /// Fix all dimensions of an input, for dimensions without a name. May be repeated
+    #[arg(long = "shape", value_name = "INPUT=1,576")]
+    shapes: Vec<String>,
+    /// Fix the value of an input, for values that decide shapes or branches. May be repeated
+    #[arg(long = "const", value_name = "INPUT=V|x.npy")]
+    consts: Vec<String>,
+    /// Use bit-exact rewrites only
+    #[arg(long)]
+    strict: bool,
+    /// Least CPU of the generated code: x86-64-v3 or x86-64-v4
+    #[arg(long, value_name = "CPU", default_value = "x86-64-v3")]
+    cpu: String,
+    /// Code generator
+    #[arg(long, value_name = "B", default_value = "cranelift")]
+    pub(super) backend: String,
+    /// Write the module after each pass that changed it to this folder
+    #[arg(long, value_name = "DIR")]
+    dump: Option<PathBuf>,
+    /// Stop the passes after this many steps
+    #[arg(long, value_name = "N")]
+    stop_after: Option<usize>,
+    /// Leave out rules or families of rules. May be repeated
+    #[arg(long = "without", value_name = "RULE")]
+    without: Vec<String>,
+}
+
+impl ModelArgs {
+    /// The settings these flags stand for.
+    pub(super) fn settings(&self) -> Result<Settings, Failure> {
+        if self.backend != "cranelift" {
+            return Err(Failure::Usage(format!("unknown backend {:?}; this build has cranelift", self.backend)));
+        }
+        let mut import = ImportOptions::default();
+        for text in &self.dims {
+            import.dims.push(parse_dim(text)?);
+        }
+        for text in &self.shapes {
+            import.shapes.push(parse_shape(text)?);
+        }
+        for text in &self.consts {
+            import.consts.push(inputs::parse_const(text)?);
+        }
+        let cpu = self.cpu.parse().map_err(|error: backend::BackendError| Failure::Usage(error.to_string()))?;
+        let passes = lathe_passes::Options {
+            strict: self.strict,
+            dump_dir: self.dump.clone(),
+            stop_after: self.stop_after,
+            disabled_rules: self.without.iter().cloned().collect(),
+            command: std::env::args().collect::<Vec<_>>().join(" "),
+            ..lathe_passes::Options::default()
+        };
+        let target = backend::Target { cpu, ..backend::Target::default() };
+        Ok(Settings { import, passes, backend: backend::Options { target, ..backend::Options::default() } })
+    }
+}
+
+fn split<'a>(flag: &str, text: &'a str) -> Result<(&'a str, &'a str), Failure> {
+    text.rsplit_once('=').ok_or_else(|| Failure::Usage(format!("--{flag} {text}: expected NAME=VALUE")))
+}
+
+fn number(flag: &str, text: &str) -> Result<i64, Failure> {
+    let value = text.trim().parse::<i64>().ok().filter(|value| *value >= 0);
+    value.ok_or_else(|| Failure::Usage(format!("--{flag}: {text:?} is no size")))
+}
+
+fn parse_dim(text: &str) -> Result<(String, DimBound), Failure> {
+    let (name, value) = split("dim", text)?;
+    let bound = match value.split_once("..") {
+        None => DimBound::Pin(number("dim", value)?),
+        Some((lo, rest)) => {
+            let (hi, typical) = match rest.split_once(':') {
+                Some((hi, typical)) => (hi, Some(number("dim", typical)?)),
+                None => (rest, None),
+            };
+            let (lo, hi) = (number("dim", lo)?, number("dim", hi)?);
+            if lo > hi || typical.is_some_and(|typical| typical < lo || typical > hi) {
+                return Err(Failure::Usage(format!("--dim {text}: the range is empty or misses its typical value")));
+            }
+            DimBound::Range(lo, hi, typical)
+        }
+    };
+    Ok((name.to_owned(), bound))
+}
+
+fn parse_shape(text: &str) -> Result<(String, Vec<i64>), Failure> {
+    let (name, sizes) = split("shape", text)?;
+    let sizes = sizes.split(',').filter(|size| !size.is_empty()).map(|size| number("shape", size));
+    Ok((name.to_owned(), sizes.collect::<Result<_, _>>()?))
+}
+
+/// Threads of a run.
+#[derive(Args, Clone, Copy)]
+pub(super) struct ThreadArgs {
+    /// Threads; 0 takes as many as the process may use
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(super) threads: usize,
+}

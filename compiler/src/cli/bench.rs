@@ -1,0 +1,133 @@
+//! `lathe bench`: time a model.
+
+use super::Failure;
+use super::args::{ModelArgs, ThreadArgs};
+use super::console::{Steps, size};
+use super::inputs::InputArgs;
+use crate::artifact::{InProcess, to_runtime_dtype};
+use crate::pipeline;
+use clap::Args;
+use lathe_ir::{Diagnostic, Tensor};
+use lathe_runtime::{TensorView, TensorViewMut};
+use std::io::Write;
+use std::time::{Duration, Instant};
+
+/// Time a model: median and minimum of many runs, memory, compile time
+///
+/// Inputs and outputs stay in place; each run includes all that a caller's call costs.
+#[derive(Args)]
+pub(super) struct BenchArgs {
+    #[command(flatten)]
+    model: ModelArgs,
+    #[command(flatten)]
+    inputs: InputArgs,
+    #[command(flatten)]
+    threads: ThreadArgs,
+    /// Seconds to measure for
+    #[arg(long, value_name = "S", default_value_t = 3.0)]
+    seconds: f64,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// A model in memory with inputs for it.
+pub(super) struct Prepared {
+    pub(super) model: InProcess,
+    pub(super) inputs: Vec<Tensor>,
+    compile: Duration,
+}
+
+impl Prepared {
+    /// Names of the outputs in order.
+    pub(super) fn output_names(&mut self) -> Vec<String> {
+        self.model.context().model().outputs().into_iter().map(|port| port.name).collect()
+    }
+}
+
+/// Compiles a model (or loads a compiled one) and reads its inputs.
+pub(super) fn prepare(
+    model: &ModelArgs,
+    given: &InputArgs,
+    threads: usize,
+    steps: &mut Steps,
+) -> Result<Prepared, Failure> {
+    let mut settings = model.settings()?;
+    let started = Instant::now();
+    let ports = pipeline::inputs_of(&model.model, &settings.import)?;
+    let names: Vec<String> = ports.iter().map(|(name, _)| name.clone()).collect();
+    let tensors = given.read(&names)?;
+    given.specialise(&mut settings.import, &names, &tensors);
+    let (_, loaded) = pipeline::build_in_process(&model.model, &settings, threads, &mut |name| steps.step(name))?;
+    Ok(Prepared { model: loaded, inputs: tensors, compile: started.elapsed() })
+}
+
+/// Peak resident memory of this process in bytes, if the system tells.
+fn peak_rss() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find(|line| line.starts_with("VmHWM:"));
+    let kib = line.and_then(|line| line.split_whitespace().nth(1)).and_then(|kib| kib.parse::<u64>().ok());
+    kib.unwrap_or(0) * 1024
+}
+
+pub(super) fn run(args: &BenchArgs, out: &mut dyn Write) -> Result<(), Failure> {
+    let mut steps = Steps::new();
+    let mut prepared = prepare(&args.model, &args.inputs, args.threads.threads, &mut steps)?;
+    let Prepared { model, inputs, compile } = &mut prepared;
+    let failed = |error: lathe_runtime::Error| Diagnostic::invalid(error.to_string());
+    // Inputs and outputs in place, as a caller that repeats runs would have them.
+    let mut aligned = Vec::new();
+    for tensor in inputs.iter() {
+        let shape: Vec<i64> = tensor.shape().iter().map(|&size| size as i64).collect();
+        let mut copy = lathe_runtime::Tensor::zeros(to_runtime_dtype(tensor.dtype()), &shape).map_err(failed)?;
+        copy.bytes_mut().copy_from_slice(tensor.bytes());
+        aligned.push(copy);
+    }
+    let views: Vec<TensorView<'_>> = aligned.iter().map(lathe_runtime::Tensor::view).collect();
+    steps.step("first run");
+    let mut outputs = model.context().run(&views).map_err(failed)?;
+    steps.step("measure");
+    let mut times = Vec::new();
+    let until = Instant::now() + Duration::from_secs_f64(args.seconds.clamp(0.0, 3600.0));
+    while times.len() < 5 || (Instant::now() < until && times.len() < 100_000) {
+        let mut targets: Vec<TensorViewMut<'_>> =
+            outputs.iter_mut().map(|t| TensorViewMut { dtype: t.dtype, data: t.bytes_mut() }).collect();
+        let started = Instant::now();
+        model.context().run_into(&views, &mut targets).map_err(failed)?;
+        times.push(started.elapsed());
+    }
+    times.sort_unstable();
+    drop(steps);
+    let millis = |time: Duration| time.as_secs_f64() * 1e3;
+    let (median, min) = (millis(times[times.len() / 2]), millis(times[0]));
+    let context = model.context();
+    let threads = context.threads();
+    let arena = context.arena_bytes().map_err(failed)?;
+    let weights = context.model().desc().weights_len();
+    if args.json {
+        let report = serde_json::json!({
+            "median_ms": median,
+            "min_ms": min,
+            "runs": times.len(),
+            "compile_ms": millis(*compile),
+            "peak_rss_bytes": peak_rss(),
+            "arena_bytes": arena,
+            "weight_bytes": weights,
+            "threads": threads,
+            "precision": "f32",
+            "backend": args.model.backend,
+        });
+        let _ = writeln!(out, "{report}");
+        return Ok(());
+    }
+    let _ = writeln!(out, "median {median:.3} ms, min {min:.3} ms over {} runs with {threads} thread(s)", times.len());
+    let _ = writeln!(
+        out,
+        "compile or load {:.1} ms, weights {}, arena {}, peak memory {}",
+        millis(*compile),
+        size(weights),
+        size(arena as u64),
+        size(peak_rss())
+    );
+    Ok(())
+}

@@ -1,0 +1,49 @@
+//! `lathe opt`: run passes and write the module.
+
+use super::Failure;
+use super::args::ModelArgs;
+use crate::pipeline;
+use clap::Args;
+use lathe_ir::Diagnostic;
+use std::io::Write;
+use std::path::PathBuf;
+
+/// Optimise a model only: write the result as IR text or as ONNX that any engine runs
+///
+/// Without -o the text goes to stdout.
+#[derive(Args)]
+pub(super) struct OptArgs {
+    #[command(flatten)]
+    model: ModelArgs,
+    /// Passes in order; default: the whole pipeline. An empty list shows the model as imported
+    #[arg(long, value_name = "A,B", value_delimiter = ',')]
+    passes: Option<Vec<String>>,
+    /// Where to write: .ir or .onnx
+    #[arg(short, long, value_name = "OUT")]
+    output: Option<PathBuf>,
+    /// Print what the rules did to stderr
+    #[arg(short, long)]
+    verbose: bool,
+}
+
+pub(super) fn run(args: &OptArgs, out: &mut dyn Write) -> Result<(), Failure> {
+    let mut settings = args.model.settings()?;
+    settings.passes.passes =
+        args.passes.clone().map(|names| names.into_iter().filter(|name| !name.is_empty()).collect());
+    let mut module = pipeline::load_module(&args.model.model, &settings.import)?;
+    let report = lathe_passes::optimize(&mut module, &settings.passes)?;
+    if args.verbose {
+        let _ = writeln!(std::io::stderr(), "{}", report.footer());
+    }
+    let failed = |error: &dyn std::fmt::Display| Failure::from(Diagnostic::invalid(error.to_string()));
+    let Some(path) = &args.output else {
+        let _ = write!(out, "{}", lathe_ir::text::print_module(&module));
+        return Ok(());
+    };
+    let text = lathe_ir::text::print_module(&module);
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(std::path::Path::new("."));
+    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(|error| failed(&error))?;
+    file.write_all(text.as_bytes()).map_err(|error| failed(&error))?;
+    file.persist(path).map_err(|error| failed(&error))?;
+    Ok(())
+}
