@@ -2,7 +2,8 @@
 //!
 //! Limits are rounds and e-nodes, never time, so that the result does not depend on the machine. An application is tried
 //! once; a rule's right side is added node by node, and dropped if a node is not well typed or if the result's type is
-//! not the type of what it would replace. That is why rules need no condition against broadcasting.
+//! not the type of what it would replace. That is why rules need no condition against broadcasting. What depends on
+//! constants only is a recipe, which is evaluated as it stands: rules leave it alone, except that movement may cancel.
 
 use super::analysis::{Data, EGraph, Origin, add_constant, refresh_origins, try_add};
 use super::language::Node;
@@ -84,6 +85,9 @@ fn search<'a>(
             let vars = left.pattern.vars();
             for matches in left.pattern.search_with_limit(egraph, limit) {
                 let root = egraph.find(matches.eclass);
+                if !rule.on_constants && egraph[root].data.fact().is_some_and(|fact| fact.is_const) {
+                    continue;
+                }
                 for subst in matches.substs {
                     let bound: SmallVec<[Id; 6]> = vars.iter().map(|&var| egraph.find(subst[var])).collect();
                     let is_number = |(var, value): &(egg::Var, f64)| is_uniform(egraph, subst[*var], *value);

@@ -1,6 +1,6 @@
 //! Matrix products: epilogues act(a * b + bias + residual), scales of constant operands, rows under a reshape.
 
-use super::steps::{column_vector, is_const, is_scalar, is_variable, rank_is, same_last_dim};
+use super::steps::{column_vector, is_const, is_scalar, is_variable, rank_is, reshape_like_product, same_last_dim};
 
 /// Activations without parameters.
 pub(super) const ACTS: &[&str] =
@@ -10,6 +10,7 @@ family! { "matmul":
     "matmul-bias" in reals "rounded once": "(add* (matmul ?a ?b) ?c)" => "(matmul ?a ?b ?v)", where column_vector("?v", "?c", "?b");
     "matmul-second-bias" in reals "reassociated": "(add (matmul ?a ?b ?bias) ?c)" => "(matmul ?a ?b (add ?bias ?v))", where is_const("?bias"), is_const("?c"), column_vector("?v", "?c", "?b");
     "matmul-residual" in reals "rounded once": "(add* (matmul ?a ?b ?bias) ?r)" => "(matmul ?a ?b ?bias ?r)";
+    "matmul-residual-under-reshape" in reals "rounded once": "(add* (reshape {shape=?s} (matmul ?a ?b ?bias)) ?r)" => "(reshape {shape=?s} (matmul ?a ?b ?bias ?d))", where is_variable("?r"), reshape_like_product("?d", "?r", "?s", "?a", "?b");
     "matmul-residual-then-bias" in reals "reassociated": "(add (matmul ?a ?b none ?r) ?c)" => "(matmul ?a ?b ?v ?r)", where column_vector("?v", "?c", "?b");
     "matmul-relu": "(relu (matmul ?a ?b ?bias ?r))" => "(matmul {act=relu} ?a ?b ?bias ?r)";
     "matmul-act" for ACTS in reals "rounded once": "($op (matmul ?a ?b ?bias ?r))" => "(matmul {act=$op} ?a ?b ?bias ?r)";

@@ -54,6 +54,8 @@ pub struct Rule {
     pub sides: Vec<(Left, Right)>,
     /// What must hold, in order.
     pub steps: Vec<Step>,
+    /// Whether it also rewrites what depends on constants only.
+    pub on_constants: bool,
 }
 
 impl Rule {
@@ -78,7 +80,7 @@ impl Rule {
                 sides.push((left, right.unwrap_or_else(|error| panic!("right side of {name}: {error}"))));
             }
         }
-        Rule { name, family, exactness, equation, sides, steps }
+        Rule { name, family, exactness, equation, sides, steps, on_constants: family == "movement" }
     }
 }
 

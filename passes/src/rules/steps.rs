@@ -391,6 +391,21 @@ pub(super) fn weight_scale(s: &str, v: &str, w: &str) -> Step {
     })
 }
 
+/// `r` has the shape `s`; binds `d` to it in the shape of the product of `a` and the matrix `b`.
+pub(super) fn reshape_like_product(d: &str, r: &str, s: &str, a: &str, b: &str) -> Step {
+    let (d, r, s, a, b) = (var(d), var(r), var(s), var(a), var(b));
+    Box::new(move |m| {
+        let (id, ty, left, right) = (m.id(r)?, m.ty(r)?, m.ty(a)?, m.ty(b)?);
+        if ty.shape.as_slice() != dims(m, s)? || right.rank() != 2 {
+            return None;
+        }
+        let mut shape = left.shape.to_vec();
+        *shape.last_mut()? = right.shape.last()?.clone();
+        let moved = reshaped(m, id, &ty, &shape)?;
+        m.set(d, moved)
+    })
+}
+
 /// Binds `q` to the spatial pads `p` of a channels-last op plus the fixed padding `b` of its operand, which pads neither
 /// images nor channels.
 pub(super) fn add_spatial(q: &str, p: &str, b: &str) -> Step {
