@@ -98,7 +98,11 @@ pub fn inputs_of(path: &Path, options: &ImportOptions) -> Result<Vec<(String, Op
 }
 
 /// Optimises, plans and compiles a module; `progress` is told each step's name as it begins.
-pub fn build(module: Module, settings: &Settings, progress: &mut dyn FnMut(&'static str)) -> Result<Built, Diagnostics> {
+pub fn build(
+    module: Module,
+    settings: &Settings,
+    progress: &mut dyn FnMut(&'static str),
+) -> Result<Built, Diagnostics> {
     let mut module = module;
     let mut steps = Vec::new();
     let mut timed = |name: &'static str, started: Instant| steps.push((name, started.elapsed()));

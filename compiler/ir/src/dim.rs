@@ -482,7 +482,11 @@ impl Dim {
                     && c == same
                 {
                     let scaled = |end: Option<i64>| end?.checked_mul(c);
-                    return if c >= 0 { (scaled(other.0), scaled(other.1)) } else { (scaled(other.1), scaled(other.0)) };
+                    return if c >= 0 {
+                        (scaled(other.0), scaled(other.1))
+                    } else {
+                        (scaled(other.1), scaled(other.0))
+                    };
                 }
                 corners(a, b, i64::checked_mul)
             }

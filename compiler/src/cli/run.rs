@@ -46,7 +46,11 @@ pub(super) fn run(args: &RunArgs, out: &mut dyn Write) -> Result<(), Failure> {
 fn summary(tensor: &Tensor) -> String {
     let shown: Vec<String> = (0..tensor.len().min(8))
         .map(|index| {
-            if tensor.dtype().is_float() { format!("{:.6}", tensor.f64_at(index)) } else { tensor.i64_at(index).to_string() }
+            if tensor.dtype().is_float() {
+                format!("{:.6}", tensor.f64_at(index))
+            } else {
+                tensor.i64_at(index).to_string()
+            }
         })
         .collect();
     let rest = if tensor.len() > 8 { ", .." } else { "" };

@@ -7,29 +7,29 @@ use std::collections::BTreeMap;
 
 /// Symbols of the module with their places in the program.
 #[derive(Default)]
-pub struct DimMap {
+pub(crate) struct DimMap {
     symbols: BTreeMap<Symbol, SymbolId>,
 }
 
 impl DimMap {
     /// Notes the place of a symbol.
-    pub fn insert(&mut self, symbol: &Symbol, id: SymbolId) {
+    pub(crate) fn insert(&mut self, symbol: &Symbol, id: SymbolId) {
         self.symbols.insert(symbol.clone(), id);
     }
 
     /// Place of a symbol.
-    pub fn id(&self, symbol: &Symbol) -> Option<SymbolId> {
+    pub(crate) fn id(&self, symbol: &Symbol) -> Option<SymbolId> {
         self.symbols.get(symbol).copied()
     }
 
     /// The dimension as an `I64` expression. A symbol that the program does not have is 0; the verifier makes sure
     /// that there is none.
-    pub fn expr(&self, dim: &Dim) -> Expr {
+    pub(crate) fn expr(&self, dim: &Dim) -> Expr {
         dim.visit(&mut ToExpr(self)).unwrap_or_else(|| Expr::i64(0))
     }
 
     /// Several dimensions.
-    pub fn exprs<'a>(&self, dims: impl IntoIterator<Item = &'a Dim>) -> Vec<Expr> {
+    pub(crate) fn exprs<'a>(&self, dims: impl IntoIterator<Item = &'a Dim>) -> Vec<Expr> {
         dims.into_iter().map(|dim| self.expr(dim)).collect()
     }
 }

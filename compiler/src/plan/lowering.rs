@@ -12,31 +12,32 @@ use lathe_ir::{Dim, Graph, Module, Op, OpCode, OpId, Tensor, TensorType, ValueId
 use std::collections::BTreeMap;
 
 /// What lowering an op can answer.
-pub type Lowered = Result<(), String>;
+pub(crate) type Lowered = Result<(), String>;
 
 /// Elements that one tile of a memory-bound kernel should handle: small enough to share out, large enough to pay.
-pub const TILE_ELEMENTS: i64 = 16 * 1024;
+pub(crate) const TILE_ELEMENTS: i64 = 16 * 1024;
 
 /// See the module head.
-pub struct Lowering<'m> {
+pub(crate) struct Lowering<'m> {
     /// What is lowered.
-    pub module: &'m Module,
+    pub(crate) module: &'m Module,
     /// Its main graph.
-    pub graph: &'m Graph,
+    pub(crate) graph: &'m Graph,
     /// The program so far.
-    pub out: ProgramBuilder,
+    pub(crate) out: ProgramBuilder,
     /// Symbols.
-    pub dims: DimMap,
+    pub(crate) dims: DimMap,
     /// Packed and raw weights.
-    pub weights: WeightTable,
+    pub(crate) weights: WeightTable,
     /// Kernels in launch order.
-    pub schedule: Vec<KernelId>,
+    pub(crate) schedule: Vec<KernelId>,
     /// Position of the op being lowered.
-    pub position: usize,
+    pub(crate) position: usize,
     /// For each node id of the program: name of the ONNX node and op.
-    pub nodes: Vec<(String, String)>,
+    pub(crate) nodes: Vec<(String, String)>,
     views: BTreeMap<ValueId, View>,
     buffers: BTreeMap<ValueId, BufferId>,
+    weight_buffers: BTreeMap<(WeightId, Type), BufferId>,
     copies: BTreeMap<ValueId, ValueId>,
     // Types of roots that are no values of the graph.
     copy_types: BTreeMap<ValueId, TensorType>,
@@ -47,13 +48,13 @@ pub struct Lowering<'m> {
 }
 
 /// True for ops that may become views of their operand.
-pub fn is_view_op(code: OpCode) -> bool {
+pub(crate) fn is_view_op(code: OpCode) -> bool {
     matches!(code, OpCode::Reshape | OpCode::Transpose | OpCode::Slice | OpCode::Broadcast)
 }
 
 impl<'m> Lowering<'m> {
     /// Lowering of a module's main graph, with inlining and last uses decided.
-    pub fn new(module: &'m Module) -> Lowering<'m> {
+    pub(crate) fn new(module: &'m Module) -> Lowering<'m> {
         let graph = &module.main;
         let uses = graph.use_counts();
         let mut users: BTreeMap<ValueId, OpId> = BTreeMap::new();
@@ -95,6 +96,7 @@ impl<'m> Lowering<'m> {
             nodes: Vec::new(),
             views: BTreeMap::new(),
             buffers: BTreeMap::new(),
+            weight_buffers: BTreeMap::new(),
             copies: BTreeMap::new(),
             copy_types: BTreeMap::new(),
             inlined,
@@ -105,44 +107,44 @@ impl<'m> Lowering<'m> {
     }
 
     /// Type of a value or of a copy.
-    pub fn ty(&self, value: ValueId) -> &TensorType {
+    pub(crate) fn ty(&self, value: ValueId) -> &TensorType {
         self.copy_types.get(&value).unwrap_or_else(|| self.graph.ty(value))
     }
 
     /// True if the value has no memory and is computed where it is used.
-    pub fn is_inlined(&self, value: ValueId) -> bool {
+    pub(crate) fn is_inlined(&self, value: ValueId) -> bool {
         self.inlined[value.index()]
     }
 
     /// The value at compile time, if it is a constant.
-    pub fn constant(&self, value: ValueId) -> Option<&'m Tensor> {
+    pub(crate) fn constant(&self, value: ValueId) -> Option<&'m Tensor> {
         self.graph.constant(&self.module.env, value)
     }
 
     /// Where the value is. Inlined values are nowhere; asking is a bug that the caller reports.
-    pub fn view(&self, value: ValueId) -> Result<View, String> {
+    pub(crate) fn view(&self, value: ValueId) -> Result<View, String> {
         self.views.get(&value).cloned().ok_or_else(|| format!("{value} has no memory"))
     }
 
     /// Says where a value is.
-    pub fn set_view(&mut self, value: ValueId, view: View) {
+    pub(crate) fn set_view(&mut self, value: ValueId, view: View) {
         self.views.insert(value, view);
     }
 
     /// A row-major view of the value, copying it first if it is not.
-    pub fn contiguous(&mut self, value: ValueId) -> Result<View, String> {
+    pub(crate) fn contiguous(&mut self, value: ValueId) -> Result<View, String> {
         let view = self.view(value)?;
         if view.is_contiguous() { Ok(view) } else { self.copied(value, &view) }
     }
 
     /// A view with dense rows, copying the value first if it has none.
-    pub fn dense_rows(&mut self, value: ValueId) -> Result<View, String> {
+    pub(crate) fn dense_rows(&mut self, value: ValueId) -> Result<View, String> {
         let view = self.view(value)?;
         if view.has_dense_rows() { Ok(view) } else { self.copied(value, &view) }
     }
 
     /// A view whose last `axes` axes lie row major without gaps, copying the value first if they do not.
-    pub fn dense_tail(&mut self, value: ValueId, axes: usize) -> Result<View, String> {
+    pub(crate) fn dense_tail(&mut self, value: ValueId, axes: usize) -> Result<View, String> {
         let view = self.view(value)?;
         let first = view.rank() - axes.min(view.rank());
         let tail =
@@ -166,13 +168,13 @@ impl<'m> Lowering<'m> {
     }
 
     /// Loop-IR element type of a value.
-    pub fn elem(&self, value: ValueId) -> Type {
+    pub(crate) fn elem(&self, value: ValueId) -> Type {
         scalar_type(self.ty(value).dtype)
     }
 
     /// The buffer of a root; declared on first mention. Constants become raw weights, graph results with a place among
     /// the outputs are written there, all else goes to the arena.
-    pub fn buffer(&mut self, root: ValueId) -> BufferId {
+    pub(crate) fn buffer(&mut self, root: ValueId) -> BufferId {
         if let Some(&buffer) = self.buffers.get(&root) {
             return buffer;
         }
@@ -201,18 +203,23 @@ impl<'m> Lowering<'m> {
     }
 
     /// The buffer of a weight in some form.
-    pub fn packed(&mut self, id: WeightId, elem: Type, len: Expr) -> BufferId {
+    pub(crate) fn packed(&mut self, id: WeightId, elem: Type, len: Expr) -> BufferId {
+        if let Some(&buffer) = self.weight_buffers.get(&(id, elem)) {
+            return buffer;
+        }
         let (name, offset) = self.weights.place(id);
-        self.out.weight(&name, elem, len, 0, offset)
+        let buffer = self.out.weight(&format!("{name}_{elem}"), elem, len, 0, offset);
+        self.weight_buffers.insert((id, elem), buffer);
+        buffer
     }
 
     /// Puts a root where another root's memory is (in-place reuse, inputs).
-    pub fn share_buffer(&mut self, root: ValueId, buffer: BufferId) {
+    pub(crate) fn share_buffer(&mut self, root: ValueId, buffer: BufferId) {
         self.buffers.insert(root, buffer);
     }
 
     /// True if the value's memory is of its own (not input, output or weight) and nothing reads it after this op.
-    pub fn dies_here(&self, root: ValueId) -> bool {
+    pub(crate) fn dies_here(&self, root: ValueId) -> bool {
         if root.index() >= self.graph.value_count() {
             return false;
         }
@@ -225,7 +232,7 @@ impl<'m> Lowering<'m> {
     }
 
     /// Gives a root the place of output `index`.
-    pub fn assign_output(&mut self, root: ValueId, index: u32, ty: &TensorType) -> bool {
+    pub(crate) fn assign_output(&mut self, root: ValueId, index: u32, ty: &TensorType) -> bool {
         let free = !self.outputs.contains_key(&root) && !self.buffers.contains_key(&root);
         if free {
             self.outputs.insert(root, (index, ty.clone()));
@@ -234,12 +241,12 @@ impl<'m> Lowering<'m> {
     }
 
     /// Which output the root is written straight to.
-    pub fn output_index(&self, root: ValueId) -> Option<u32> {
+    pub(crate) fn output_index(&self, root: ValueId) -> Option<u32> {
         self.outputs.get(&root).map(|(index, _)| *index)
     }
 
     /// A row-major root over a buffer that is no value of the graph.
-    pub fn new_root(&mut self, ty: &TensorType, buffer: BufferId) -> View {
+    pub(crate) fn new_root(&mut self, ty: &TensorType, buffer: BufferId) -> View {
         let root = ValueId(self.next_copy);
         self.next_copy += 1;
         self.copy_types.insert(root, ty.clone());
@@ -248,12 +255,12 @@ impl<'m> Lowering<'m> {
     }
 
     /// True if the root is written straight to an output, which must be row major.
-    pub fn is_output(&self, root: ValueId) -> bool {
+    pub(crate) fn is_output(&self, root: ValueId) -> bool {
         self.outputs.contains_key(&root)
     }
 
     /// Makes the op's result `index` a row-major root and gives its view and buffer.
-    pub fn result(&mut self, op: &Op, index: usize) -> (View, BufferId) {
+    pub(crate) fn result(&mut self, op: &Op, index: usize) -> (View, BufferId) {
         let value = op.results[index];
         let view = View::contiguous(value, &self.graph.ty(value).shape.clone());
         self.set_view(value, view.clone());
@@ -262,12 +269,12 @@ impl<'m> Lowering<'m> {
     }
 
     /// A memory-only array in the arena that is no value: packed operands, partial sums.
-    pub fn temporary(&mut self, name: &str, elem: Type, len: Expr) -> BufferId {
+    pub(crate) fn temporary(&mut self, name: &str, elem: Type, len: Expr) -> BufferId {
         self.out.arena(name, elem, len)
     }
 
     /// The id under which errors of the op are reported.
-    pub fn node(&mut self, op: &Op) -> i32 {
+    pub(crate) fn node(&mut self, op: &Op) -> i32 {
         let name = op.loc.first().to_owned();
         let entry = (name, op.code.name().to_owned());
         if self.nodes.last() != Some(&entry) {
@@ -277,23 +284,23 @@ impl<'m> Lowering<'m> {
     }
 
     /// Adds a kernel to the program and to the schedule.
-    pub fn kernel(&mut self, name: &str, node: i32, tiles: Expr, build: impl FnOnce(&mut Builder<'_>)) {
+    pub(crate) fn kernel(&mut self, name: &str, node: i32, tiles: Expr, build: impl FnOnce(&mut Builder<'_>)) {
         let name = format!("{name}_{}", self.schedule.len());
         let id = self.out.kernel(&name, Some(node), tiles, build);
         self.schedule.push(id);
     }
 
     /// Typical value of a dimension, at least 0.
-    pub fn typical(&self, dim: &Dim) -> i64 {
+    pub(crate) fn typical(&self, dim: &Dim) -> i64 {
         dim.typical(&self.module.env.symbols).max(0)
     }
 }
 
 /// Splits work over `rows` rows of `inner` elements into tiles of about [`TILE_ELEMENTS`] elements: whole rows if they
 /// are short, parts of one row if they are long.
-pub struct RowTiles {
+pub(crate) struct RowTiles {
     /// Number of tiles.
-    pub tiles: Expr,
+    pub(crate) tiles: Expr,
     rows: Expr,
     inner: Expr,
     rows_per_tile: Expr,
@@ -303,7 +310,7 @@ pub struct RowTiles {
 
 impl RowTiles {
     /// The split; `part` elements at the most of one row go in one tile.
-    pub fn new(rows: Expr, inner: Expr, work_per_element: i64) -> RowTiles {
+    pub(crate) fn new(rows: Expr, inner: Expr, work_per_element: i64) -> RowTiles {
         let part = (TILE_ELEMENTS / work_per_element.max(1)).max(256);
         let rows_per_tile = Expr::i64(part).floor_div(inner.max(1)).max(1);
         let parts = inner.ceil_div(part).max(1);
@@ -318,7 +325,7 @@ impl RowTiles {
     }
 
     /// Calls `body(row, begin, end)` for each row of the tile with the elements of it that belong to the tile.
-    pub fn for_rows(&self, b: &mut Builder<'_>, body: impl FnOnce(&mut Builder<'_>, Expr, Expr, Expr)) {
+    pub(crate) fn for_rows(&self, b: &mut Builder<'_>, body: impl FnOnce(&mut Builder<'_>, Expr, Expr, Expr)) {
         let per_tile = b.let_(self.rows_per_tile.clone());
         let parts = b.let_(self.parts.clone());
         let group = b.let_(b.tile().floor_div(parts.clone()));
@@ -331,7 +338,13 @@ impl RowTiles {
 }
 
 /// Splits a row number into indices along `sizes` and gives the position under each set of strides.
-pub fn positions(b: &mut Builder<'_>, dims: &DimMap, row: &Expr, sizes: &[Dim], strides: &[&[Dim]]) -> Vec<Expr> {
+pub(crate) fn positions(
+    b: &mut Builder<'_>,
+    dims: &DimMap,
+    row: &Expr,
+    sizes: &[Dim],
+    strides: &[&[Dim]],
+) -> Vec<Expr> {
     let mut rest = row.clone();
     let mut sums: Vec<Option<Expr>> = vec![None; strides.len()];
     for axis in (0..sizes.len()).rev() {

@@ -7,7 +7,7 @@ use crate::loopir::{Builder, Expr, Type};
 use lathe_ir::{DType, Op, OpCode};
 
 /// Loop-IR type of an element.
-pub fn scalar_type(dtype: DType) -> Type {
+pub(crate) fn scalar_type(dtype: DType) -> Type {
     match dtype {
         DType::F32 => Type::F32,
         DType::F64 => Type::F64,
@@ -26,18 +26,18 @@ pub fn scalar_type(dtype: DType) -> Type {
 }
 
 /// Status code of an integer division by 0: the runtime's `Code::DivisionByZero`.
-pub const DIVISION_BY_ZERO: i32 = 5;
+pub(crate) const DIVISION_BY_ZERO: i32 = 5;
 /// Status code of an index outside its axis: the runtime's `Code::IndexOutOfRange`.
-pub const INDEX_OUT_OF_RANGE: i32 = 4;
+pub(crate) const INDEX_OUT_OF_RANGE: i32 = 4;
 
 /// The type arithmetic is done in.
-pub fn compute_type(ty: Type) -> Type {
+pub(crate) fn compute_type(ty: Type) -> Type {
     if ty.is_half() { Type::F32 } else { ty }
 }
 
 /// Result of an elementwise op on scalars of its operands' types; `None` if the op is not elementwise or not done
 /// for these types.
-pub fn scalar_op(b: &mut Builder<'_>, op: &Op, args: &[Expr], result: Type) -> Option<Expr> {
+pub(crate) fn scalar_op(b: &mut Builder<'_>, op: &Op, args: &[Expr], result: Type) -> Option<Expr> {
     if op.code == OpCode::Cast {
         return Some(cast(&args[0], result));
     }
@@ -222,7 +222,7 @@ fn binary(b: &mut Builder<'_>, op: &Op, x: &Expr, y: &Expr) -> Option<Expr> {
 }
 
 /// The runtime's row kernel for an f32 elementwise op.
-pub enum RowOp {
+pub(crate) enum RowOp {
     /// `name(n, x, y)`
     Unary(&'static str),
     /// `v_act(n, x, y, code, p0, p1)`
@@ -234,7 +234,7 @@ pub enum RowOp {
 }
 
 /// Which row kernel computes the op; `None` if none does.
-pub fn row_op(op: &Op) -> Option<RowOp> {
+pub(crate) fn row_op(op: &Op) -> Option<RowOp> {
     use RowOp::{Act, Binary, Clip, Unary};
     Some(match op.code {
         OpCode::Neg => Unary("v_neg"),
@@ -276,7 +276,7 @@ pub fn row_op(op: &Op) -> Option<RowOp> {
 }
 
 /// Code and parameters of an op's `act` attribute for the runtime.
-pub fn activation_args(op: &Op) -> [Expr; 3] {
+pub(crate) fn activation_args(op: &Op) -> [Expr; 3] {
     let activation = lathe_ir::activation::Activation::of(op.word("act"), op.float("p0"), op.float("p1"));
     [Expr::i64(activation.code as i64), Expr::f32(activation.p0 as f32), Expr::f32(activation.p1 as f32)]
 }

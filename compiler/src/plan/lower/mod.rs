@@ -20,7 +20,7 @@ use crate::loopir::{BufferId, Builder, Expr};
 use lathe_ir::{Op, OpCode};
 
 /// Lowers one op; `Err` says what is not done.
-pub fn lower_op(l: &mut Lowering<'_>, op: &Op) -> Lowered {
+pub(crate) fn lower_op(l: &mut Lowering<'_>, op: &Op) -> Lowered {
     match op.code {
         OpCode::Const => {
             let view = super::view::View::contiguous(op.result(), &l.graph.ty(op.result()).shape.clone());
