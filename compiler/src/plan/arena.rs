@@ -26,12 +26,22 @@ struct Placed {
     end: i64,
 }
 
-/// Offset of every arena buffer in bytes, in declaration order, and the size of the arena.
-pub struct Arena {
-    /// Offsets, over symbols.
-    pub offsets: Vec<(BufferId, Expr)>,
-    /// Bytes, over symbols.
+/// A placed buffer: it starts where the highest of the buffers it must lie above ends.
+pub struct Slot {
+    /// The buffer.
+    pub buffer: BufferId,
+    /// Its bytes, a multiple of [`ALIGN`], over symbols.
     pub bytes: Expr,
+    /// Positions, in [`Arena::slots`], of the buffers it must lie above; all come before it.
+    pub above: Vec<usize>,
+}
+
+/// Places of all arena buffers, lowest first at typical sizes.
+pub struct Arena {
+    /// The buffers.
+    pub slots: Vec<Slot>,
+    /// Bytes of the arena at typical sizes.
+    pub typical_bytes: i64,
 }
 
 /// Plans the arena for the schedule (kernels in launch order). `typical` gives an expression's value at typical sizes.
@@ -63,23 +73,18 @@ pub fn place(out: &ProgramBuilder, schedule: &[crate::loopir::KernelId], typical
         placed.push(Placed { buffer, life, start, end: start + bytes });
     }
     placed.sort_by_key(|p| (p.start, p.end, p.buffer));
-    let mut ends: BTreeMap<BufferId, Expr> = BTreeMap::new();
-    let mut offsets: BTreeMap<BufferId, Expr> = BTreeMap::new();
-    let mut bytes = Expr::i64(0);
-    for (index, this) in placed.iter().enumerate() {
-        let mut start = Expr::i64(0);
-        for below in &placed[..index] {
-            let conflicts = below.life.first <= this.life.last && this.life.first <= below.life.last;
-            if conflicts && !is_below_another(&placed[..index], below, this) {
-                start = start.max(ends[&below.buffer].clone());
-            }
-        }
-        let end = &start + size(this.buffer);
-        bytes = bytes.max(end.clone());
-        offsets.insert(this.buffer, start);
-        ends.insert(this.buffer, end);
-    }
-    Arena { offsets: offsets.into_iter().collect(), bytes }
+    let slots = placed
+        .iter()
+        .enumerate()
+        .map(|(index, this)| {
+            let conflicts = |below: &Placed| below.life.first <= this.life.last && this.life.first <= below.life.last;
+            let above = (0..index)
+                .filter(|&at| conflicts(&placed[at]) && !is_below_another(&placed[..index], &placed[at], this))
+                .collect();
+            Slot { buffer: this.buffer, bytes: size(this.buffer), above }
+        })
+        .collect();
+    Arena { slots, typical_bytes: placed.iter().map(|p| p.end).max().unwrap_or(0) }
 }
 
 /// True if some third buffer lies above `low` and below `high` whenever both matter, which makes the pair's own bound

@@ -55,7 +55,7 @@ pub(super) fn finish(mut l: Lowering<'_>) -> Result<Plan, String> {
     let typical: BTreeMap<SymbolId, i64> =
         symbols.iter().filter_map(|(symbol, info)| Some((l.dims.id(symbol)?, info.typical_value()))).collect();
     let placed = arena::place(&l.out, &l.schedule, &|expr| evaluate(expr, &typical).unwrap_or(0));
-    let arena_bytes = evaluate(&placed.bytes, &typical).unwrap_or(0);
+    let arena_bytes = placed.typical_bytes;
 
     let params: Vec<TensorType> = module.main.params.iter().map(|port| module.main.ty(port.value).clone()).collect();
     let results: Vec<TensorType> = module.main.results.iter().map(|port| module.main.ty(port.value).clone()).collect();
@@ -89,15 +89,20 @@ pub(super) fn finish(mut l: Lowering<'_>) -> Result<Plan, String> {
         }
     });
     l.out.plan(|b| {
-        let mut known: Vec<(Expr, Expr)> = Vec::new();
-        for (buffer, offset) in &placed.offsets {
-            // Offsets build on the ends of others; name each so that expressions stay small.
-            let value = rename(offset, &known);
-            let value = if value.as_int().is_some() { value } else { b.let_now(value) };
-            known.push((offset.clone(), value.clone()));
-            b.set_plan(PlanSlot::Offset(*buffer), value);
+        // One name for each end, since later buffers build on it.
+        let mut ends: Vec<Expr> = Vec::new();
+        let mut bytes = Expr::i64(0);
+        for slot in &placed.slots {
+            let mut start = Expr::i64(0);
+            for &below in &slot.above {
+                start = b.let_(start.max(ends[below].clone()));
+            }
+            b.set_plan(PlanSlot::Offset(slot.buffer), &start);
+            let end = b.let_(start + slot.bytes.clone());
+            bytes = b.let_(bytes.max(end.clone()));
+            ends.push(end);
         }
-        b.set_plan(PlanSlot::ArenaBytes, rename(&placed.bytes, &known));
+        b.set_plan(PlanSlot::ArenaBytes, bytes);
         b.set_scratch_bytes();
         for (output, ty) in results.iter().enumerate() {
             for (axis, dim) in ty.shape.iter().enumerate() {
@@ -145,17 +150,6 @@ fn copy_outputs(l: &mut Lowering<'_>) -> Result<(), String> {
         l.copy(&source, &target, ty.dtype, "output")?;
     }
     Ok(())
-}
-
-/// An expression with known parts replaced by their names.
-fn rename(expr: &Expr, known: &[(Expr, Expr)]) -> Expr {
-    if let Some((_, name)) = known.iter().rev().find(|(full, _)| full == expr) {
-        return name.clone();
-    }
-    match expr.kind() {
-        ExprKind::Binary(op, a, b) => Expr::binary(*op, rename(a, known), rename(b, known)),
-        _ => expr.clone(),
-    }
 }
 
 /// Value of an integer expression under given symbols; `None` for anything else.
