@@ -2,7 +2,7 @@
 //! other places. ONNX: Resize, Upsample.
 //!
 //! Every axis is resampled on its own: [`resize_taps`] tells which elements each result element is made of. Places are
-//! computed from the exact fraction out / in unless the model gives another scale.
+//! computed in f64 from the exact fraction out / in, or in f32 from the scale that the model states.
 
 use super::number::sum;
 use super::{check, index};
@@ -144,17 +144,22 @@ impl Sampling {
     /// The place in an axis of `from` elements that element `at` of `to` shows.
     fn place(&self, at: usize, from: usize, to: usize, scale: Option<f64>) -> f64 {
         let (x, from, to) = (at as f64, from as f64, to as f64);
-        let unscale = |x: f64| scale.map_or(x * from / to, |scale| x / scale);
+        match (self.coordinates.as_str(), scale) {
+            ("align_corners" | "pytorch_half_pixel", _) if to <= 1.0 => 0.0,
+            ("align_corners", _) => x * (from - 1.0) / (to - 1.0),
+            (_, Some(scale)) => f64::from(self.stated_place(x as f32, from as f32, to as f32, scale as f32)),
+            ("asymmetric", None) => x * from / to,
+            (_, None) => (x + 0.5) * from / to - 0.5,
+        }
+    }
+
+    /// The same for a scale that the model states: it was rounded to f32, and only rounding as others do brings places
+    /// back to the whole and half numbers that were meant (4 / 0.8 is 5, which in f64 it is not).
+    fn stated_place(&self, x: f32, from: f32, to: f32, scale: f32) -> f32 {
         match self.coordinates.as_str() {
-            "asymmetric" => unscale(x),
-            "align_corners" if to <= 1.0 => 0.0,
-            "align_corners" => x * (from - 1.0) / (to - 1.0),
-            "pytorch_half_pixel" if to <= 1.0 => 0.0,
-            "half_pixel_symmetric" => {
-                let adjustment = scale.map_or(1.0, |scale| to / (scale * from));
-                from / 2.0 * (1.0 - adjustment) + unscale(x + 0.5) - 0.5
-            }
-            _ => unscale(x + 0.5) - 0.5,
+            "asymmetric" => x / scale,
+            "half_pixel_symmetric" => from / 2.0 * (1.0 - to / (scale * from)) + (x + 0.5) / scale - 0.5,
+            _ => (x + 0.5) / scale - 0.5,
         }
     }
 

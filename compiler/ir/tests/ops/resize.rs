@@ -112,6 +112,17 @@ fn resize_nearest() {
         "sizes = [3], coordinates = \"half_pixel_symmetric\"",
         &[f(&[3], &[1.0, 2.0, 8.0])],
     );
+    // A stated scale counts as its decimal fraction: 4 / 0.8 is 5, and (6 + 0.5) / 1.3 - 0.5 a half.
+    let seven = i(&[7], &[0, 1, 2, 3, 4, 5, 6]);
+    let scale = |scale: f32| f64::from(scale).to_bits();
+    let attrs = format!("coordinates = \"asymmetric\", nearest = \"floor\", scale_bits = [{}]", scale(0.8));
+    check("resize", std::slice::from_ref(&seven), &format!("sizes = [5], {attrs}"), &[i(&[5], &[0, 1, 2, 3, 5])]);
+    let attrs = format!("scale_bits = [{}]", scale(1.3));
+    check("resize", &[seven], &format!("sizes = [9], {attrs}"), &[i(&[9], &[0, 1, 1, 2, 3, 4, 4, 5, 6])]);
+    // From sizes the fraction is exact: 7 * 6 / 14 is 3.
+    let attrs = "sizes = [14], coordinates = \"asymmetric\", nearest = \"floor\"";
+    let doubled = [0, 0, 0, 1, 1, 2, 2, 3, 3, 3, 4, 4, 5, 5];
+    check("resize", &[i(&[6], &[0, 1, 2, 3, 4, 5])], attrs, &[i(&[14], &doubled)]);
     check("resize", &[i(&[2], &[5, 7])], "sizes = [4]", &[i(&[4], &[5, 5, 7, 7])]);
 }
 

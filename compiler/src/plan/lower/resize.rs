@@ -12,8 +12,8 @@ use lathe_ir::{Dim, Op};
 struct Axis {
     in_size: Expr,
     out_size: Expr,
-    /// out / in as the model states it.
-    scale: Expr,
+    /// out / in as the model states it, in f32; none if it is the fraction of the sizes.
+    scale: Option<Expr>,
     changes: bool,
 }
 
@@ -33,10 +33,7 @@ pub(super) fn lower(l: &mut Lowering<'_>, op: &Op) -> Lowered {
     let axes: Vec<Axis> = (0..rank)
         .map(|axis| {
             let (in_size, out_size) = (l.dims.expr(&source.shape[axis]), l.dims.expr(&target.shape[axis]));
-            let scale = match scales.get(axis) {
-                Some(&bits) => Expr::f64(f64::from_bits(bits as u64)),
-                None => out_size.cast(Type::F64) / in_size.cast(Type::F64),
-            };
+            let scale = scales.get(axis).map(|&bits| Expr::f32(f64::from_bits(bits as u64) as f32));
             let stated_one = scales.get(axis).is_none_or(|&bits| f64::from_bits(bits as u64) == 1.0);
             Axis { changes: source.shape[axis] != target.shape[axis] || !stated_one, in_size, out_size, scale }
         })
@@ -113,23 +110,31 @@ fn axis_taps(b: &mut Builder<'_>, op: &Op, axis: &Axis, index: &Expr) -> Taps {
     let x = index.cast(Type::F64);
     let (in_size, out_size) = (axis.in_size.cast(Type::F64), axis.out_size.cast(Type::F64));
     let half = Expr::f64(0.5);
-    let coordinate = match op.word("coordinates") {
-        "asymmetric" => x / &axis.scale,
-        "align_corners" => {
-            let scaled =
-                x * (in_size.clone() - Expr::f64(1.0)) / (out_size.clone() - Expr::f64(1.0)).max(Expr::f64(1.0));
-            out_size.gt(Expr::f64(1.0)).select(scaled, Expr::f64(0.0))
+    let word = op.word("coordinates");
+    // As the evaluator has it: exact from the sizes, in f32 from a stated scale.
+    let coordinate = match (word, &axis.scale) {
+        ("align_corners", _) => {
+            x * (in_size.clone() - Expr::f64(1.0)) / (out_size.clone() - Expr::f64(1.0)).max(Expr::f64(1.0))
         }
-        "pytorch_half_pixel" => {
-            let scaled = (x + &half) / &axis.scale - &half;
-            out_size.gt(Expr::f64(1.0)).select(scaled, Expr::f64(0.0))
+        ("asymmetric", None) => x * &in_size / &out_size,
+        (_, None) => (x + &half) * &in_size / &out_size - &half,
+        (_, Some(scale)) => {
+            let (x, half, one) = (x.cast(Type::F32), Expr::f32(0.5), Expr::f32(1.0));
+            let (in_size, out_size) = (in_size.cast(Type::F32), out_size.cast(Type::F32));
+            let place = match word {
+                "asymmetric" => x / scale,
+                "half_pixel_symmetric" => {
+                    let offset = &in_size / Expr::f32(2.0) * (one - out_size / (scale * &in_size));
+                    offset + (x + &half) / scale - &half
+                }
+                _ => (x + &half) / scale - &half,
+            };
+            place.cast(Type::F64)
         }
-        "half_pixel_symmetric" => {
-            let adjustment = &out_size / (&in_size * &axis.scale);
-            let offset = &in_size / Expr::f64(2.0) * (Expr::f64(1.0) - adjustment);
-            offset + (x + &half) / &axis.scale - &half
-        }
-        _ => (x + &half) / &axis.scale - &half,
+    };
+    let coordinate = match word {
+        "align_corners" | "pytorch_half_pixel" => out_size.gt(Expr::f64(1.0)).select(coordinate, Expr::f64(0.0)),
+        _ => coordinate,
     };
     let coordinate = b.let_(coordinate);
     let last = b.let_(&axis.in_size - 1);
