@@ -1,17 +1,19 @@
 //! Extraction: the cheapest program in the e-graph, found greedily over classes, with shared parts charged once.
 //!
-//! 1. Bottom-up, in sweeps over the classes in depth-first order: each class takes the node whose own price plus the
-//!    price of the union of its operands' parts is least. The parts of a class are a bit set over classes, so a value
-//!    used twice counts once, and a node that would need its own class is seen and skipped. Sweeps repeat until nothing
-//!    changes; the best program so far is kept, so the result never has a cycle.
+//! 1. Bottom-up: each class takes the node whose own price plus the price of the union of its operands' parts is least.
+//!    The parts of a class are a bit set over classes, so a value used twice counts once, and a node that would need its
+//!    own class is seen and skipped. Classes that reach each other (a tensor and its transpose, say) are a component and
+//!    are looked at in turn until none changes; components are done one after the other, operands first.
 //! 2. Locally: with the whole program known, a class may take another node if what that newly needs costs less than
 //!    what is no longer needed. This undoes copies: an epilogue fused into a product that others also read.
 //!
 //! Ties go to the node that comes first in the order of nodes, which depends on the module only. Time is near linear:
-//! each sweep does a few hundred machine words per node.
+//! each look at a node takes a few hundred machine words.
 
 use super::analysis::{Data, EGraph};
+use super::components::components;
 use super::cost::{price, recipe_price};
+use super::improve::improve;
 use super::language::Node;
 use crate::machine::Machine;
 use egg::Id;
@@ -19,14 +21,10 @@ use indexmap::IndexMap;
 use lathe_ir::{Attr, OpCode, TensorType};
 use smallvec::SmallVec;
 
-/// Most sweeps of the first step.
-const SWEEPS: usize = 8;
-/// Most rounds of the second step.
-const ROUNDS: usize = 4;
-/// Most classes that one local change may newly need or give up.
-const REACH: usize = 64;
+/// Most sweeps over one component.
+const SWEEPS: usize = 16;
 /// A change must gain more than this part of the price it replaces.
-const GAIN: f64 = 1e-9;
+pub(super) const GAIN: f64 = 1e-9;
 
 /// Which node each needed class takes.
 pub struct Extraction {
@@ -37,17 +35,17 @@ pub struct Extraction {
 }
 
 /// A node as the extractor sees it.
-struct Choice {
+pub(super) struct Choice {
     node: Node,
-    price: f64,
+    pub(super) price: f64,
     /// Operand classes, dense, each once; attributes are left out.
-    operands: SmallVec<[u32; 4]>,
+    pub(super) operands: SmallVec<[u32; 4]>,
 }
 
-struct Problem {
-    classes: Vec<Id>,
-    choices: Vec<Vec<Choice>>,
-    roots: Vec<u32>,
+pub(super) struct Problem {
+    pub(super) classes: Vec<Id>,
+    pub(super) choices: Vec<Vec<Choice>>,
+    pub(super) roots: Vec<u32>,
 }
 
 /// Chooses a node for every class that the roots need. `log` gets a line for each class that had a choice.
@@ -61,7 +59,7 @@ pub fn extract(
     log: Option<&mut Vec<String>>,
 ) -> Result<Extraction, String> {
     let problem = Problem::new(egraph, roots, machine);
-    let mut best = sweep(&problem).ok_or("a result of the e-graph has no finite program")?;
+    let mut best = bottom_up(&problem).ok_or("a result of the e-graph has no finite program")?;
     improve(&problem, &mut best);
     let order = topological(&problem, &best).ok_or("the extracted program has a cycle")?;
     if let Some(log) = log {
@@ -77,7 +75,7 @@ pub fn extract(
     Ok(Extraction { nodes, cost })
 }
 
-const NONE: u32 = u32::MAX;
+pub(super) const NONE: u32 = u32::MAX;
 
 impl Problem {
     /// Numbers the classes reachable from the roots in depth-first postorder, so that operands mostly come first.
@@ -132,7 +130,7 @@ impl Problem {
         Problem { classes, choices, roots }
     }
 
-    fn chosen(&self, best: &[u32], class: u32) -> &Choice {
+    pub(super) fn chosen(&self, best: &[u32], class: u32) -> &Choice {
         &self.choices[class as usize][best[class as usize] as usize]
     }
 }
@@ -198,74 +196,85 @@ fn add_all(bits: &mut Bits, other: &Bits, prices: &[f64]) -> f64 {
     added
 }
 
+/// What each class takes, and what follows from it.
+struct Chosen {
+    best: Vec<u32>,
+    /// Price of the chosen node.
+    prices: Vec<f64>,
+    /// Price of the parts together.
+    totals: Vec<f64>,
+    /// The classes that the program of a class consists of, itself included.
+    parts: Vec<Bits>,
+}
+
 /// Step 1. `None` if a root has no finite program.
-fn sweep(problem: &Problem) -> Option<Vec<u32>> {
+fn bottom_up(problem: &Problem) -> Option<Vec<u32>> {
     let count = problem.classes.len();
-    let mut best = vec![NONE; count];
-    let mut prices = vec![0.0; count];
-    let mut totals = vec![f64::INFINITY; count];
-    let mut parts: Vec<Bits> = vec![Bits::new(); count];
-    let mut kept: Option<(f64, Vec<u32>)> = None;
-    // When a class was last looked at, and when it last changed: one is looked at again only after an operand changed.
-    let (mut seen, mut changed_at) = (vec![0u64; count], vec![1u64; count]);
-    let mut clock = 1;
-    for _ in 0..SWEEPS {
-        let mut changed = false;
-        for class in 0..count {
-            let mut operands = problem.choices[class].iter().flat_map(|choice| &choice.operands);
-            let is_new = seen[class] == 0;
-            if !is_new && !operands.any(|&operand| changed_at[operand as usize] > seen[class]) {
-                continue;
+    let mut chosen = Chosen {
+        best: vec![NONE; count],
+        prices: vec![0.0; count],
+        totals: vec![f64::INFINITY; count],
+        parts: vec![Bits::new(); count],
+    };
+    let edges = |class: u32| problem.choices[class as usize].iter().flat_map(|choice| &choice.operands);
+    for component in components(count, edges) {
+        let mut settled = false;
+        for _ in 0..SWEEPS {
+            settled = true;
+            for &class in &component {
+                settled &= !choose(problem, &mut chosen, class);
             }
-            clock += 1;
-            seen[class] = clock;
-            let mut winner: Option<(f64, u32, Bits)> = None;
-            for (index, choice) in problem.choices[class].iter().enumerate() {
-                let found = union_of(choice, class as u32, &best, &parts, &totals, &prices);
-                let Some((cost, bits)) = found else { continue };
-                if winner.as_ref().is_none_or(|(least, ..)| cost < *least * (1.0 - GAIN)) {
-                    winner = Some((cost, index as u32, bits));
+            if settled || component.len() == 1 {
+                settled = true;
+                break;
+            }
+        }
+        if !settled {
+            // Parts may be out of date, so there may be a cycle: take the first program that each member can have.
+            for &class in &component {
+                chosen.best[class as usize] = NONE;
+            }
+            let mut progress = true;
+            while progress {
+                progress = false;
+                for &class in component.iter() {
+                    if chosen.best[class as usize] == NONE {
+                        progress |= choose(problem, &mut chosen, class);
+                    }
                 }
             }
-            let Some((cost, index, mut bits)) = winner else { continue };
-            bits.resize(bits.len().max(class / 64 + 1), 0);
-            bits[class / 64] |= 1 << (class % 64);
-            if best[class] == index && cost == totals[class] && bits == parts[class] {
-                continue;
-            }
-            changed = true;
-            clock += 1;
-            changed_at[class] = clock;
-            best[class] = index;
-            totals[class] = cost;
-            prices[class] = problem.choices[class][index as usize].price;
-            parts[class] = bits;
-        }
-        if problem.roots.iter().all(|&root| best[root as usize] != NONE)
-            && let Some(order) = topological(problem, &best)
-        {
-            let cost = order.iter().map(|&class| problem.chosen(&best, class).price).sum();
-            if kept.as_ref().is_none_or(|(least, _)| cost < *least) {
-                kept = Some((cost, best.clone()));
-            }
-        }
-        if !changed {
-            break;
         }
     }
-    kept.map(|(_, best)| best)
+    problem.roots.iter().all(|&root| chosen.best[root as usize] != NONE).then_some(chosen.best)
+}
+
+/// Lets a class take its cheapest node; true if anything about it changed.
+fn choose(problem: &Problem, chosen: &mut Chosen, class: u32) -> bool {
+    let here = class as usize;
+    let mut winner: Option<(f64, u32, Bits)> = None;
+    for (index, choice) in problem.choices[here].iter().enumerate() {
+        let Some((cost, bits)) = union_of(choice, class, chosen) else { continue };
+        if winner.as_ref().is_none_or(|(least, ..)| cost < *least * (1.0 - GAIN)) {
+            winner = Some((cost, index as u32, bits));
+        }
+    }
+    let Some((cost, index, mut bits)) = winner else { return false };
+    bits.resize(bits.len().max(here / 64 + 1), 0);
+    bits[here / 64] |= 1 << (here % 64);
+    if chosen.best[here] == index && cost == chosen.totals[here] && bits == chosen.parts[here] {
+        return false;
+    }
+    chosen.best[here] = index;
+    chosen.totals[here] = cost;
+    chosen.prices[here] = problem.choices[here][index as usize].price;
+    chosen.parts[here] = bits;
+    true
 }
 
 /// Price and parts of a choice given what its operands take now; `None` if an operand has no program yet or needs
 /// `class` itself.
-fn union_of(
-    choice: &Choice,
-    class: u32,
-    best: &[u32],
-    parts: &[Bits],
-    totals: &[f64],
-    prices: &[f64],
-) -> Option<(f64, Bits)> {
+fn union_of(choice: &Choice, class: u32, chosen: &Chosen) -> Option<(f64, Bits)> {
+    let Chosen { best, prices, totals, parts } = chosen;
     if choice.operands.iter().any(|&operand| best[operand as usize] == NONE || has(&parts[operand as usize], class)) {
         return None;
     }
@@ -286,7 +295,7 @@ fn union_of(
 }
 
 /// The classes that the roots need, operands before users; `None` if the choices have a cycle.
-fn topological(problem: &Problem, best: &[u32]) -> Option<Vec<u32>> {
+pub(super) fn topological(problem: &Problem, best: &[u32]) -> Option<Vec<u32>> {
     let mut state = vec![0u8; problem.classes.len()];
     let mut order = Vec::new();
     for &root in &problem.roots {
@@ -318,164 +327,6 @@ fn topological(problem: &Problem, best: &[u32]) -> Option<Vec<u32>> {
         }
     }
     Some(order)
-}
-
-/// Step 2.
-fn improve(problem: &Problem, best: &mut [u32]) {
-    for _ in 0..ROUNDS {
-        let Some(order) = topological(problem, best) else { return };
-        let mut position = vec![NONE; problem.classes.len()];
-        for (index, &class) in order.iter().enumerate() {
-            position[class as usize] = index as u32;
-        }
-        let mut uses = vec![0u32; problem.classes.len()];
-        for &root in &problem.roots {
-            uses[root as usize] += 1;
-        }
-        for &class in &order {
-            for &operand in &problem.chosen(best, class).operands {
-                uses[operand as usize] += 1;
-            }
-        }
-        let mut changed = false;
-        for &class in order.iter().rev() {
-            if uses[class as usize] > 0 {
-                changed |= improve_class(problem, best, &mut uses, &mut position, class);
-            }
-        }
-        if !changed {
-            return;
-        }
-    }
-}
-
-fn improve_class(problem: &Problem, best: &mut [u32], uses: &mut [u32], position: &mut [u32], class: u32) -> bool {
-    let here = class as usize;
-    let current = best[here];
-    if problem.choices[here].len() < 2 {
-        return false;
-    }
-    let own = problem.choices[here][current as usize].price;
-    let mut winner: Option<(f64, u32)> = None;
-    for (index, choice) in problem.choices[here].iter().enumerate() {
-        if index as u32 == current {
-            continue;
-        }
-        let Some(taken) = acquire(problem, best, uses, position, class, choice) else { continue };
-        let freed = release(problem, best, uses, &problem.choices[here][current as usize]);
-        let gain = own + price_of(problem, best, &freed) - choice.price - price_of(problem, best, &taken);
-        undo_release(problem, best, uses, &problem.choices[here][current as usize], &freed);
-        undo_acquire(problem, best, uses, choice, &taken);
-        if gain > own * GAIN && winner.is_none_or(|(most, _)| gain > most) {
-            winner = Some((gain, index as u32));
-        }
-    }
-    let Some((_, index)) = winner else { return false };
-    let choice = &problem.choices[here][index as usize];
-    if let Some(taken) = acquire(problem, best, uses, position, class, choice) {
-        // What is new stands right before its user.
-        for &new in &taken {
-            position[new as usize] = position[here];
-        }
-        release(problem, best, uses, &problem.choices[here][current as usize]);
-        best[here] = index;
-        return true;
-    }
-    false
-}
-
-fn price_of(problem: &Problem, best: &[u32], classes: &[u32]) -> f64 {
-    classes.iter().map(|&class| problem.chosen(best, class).price).sum()
-}
-
-/// Counts the uses of a choice's operands and of all they newly need; gives the new classes. `None`, with nothing
-/// changed, if that reaches too far or could need `class` itself.
-fn acquire(
-    problem: &Problem,
-    best: &[u32],
-    uses: &mut [u32],
-    position: &[u32],
-    class: u32,
-    choice: &Choice,
-) -> Option<Vec<u32>> {
-    let mut taken = Vec::new();
-    let mut fits = true;
-    let mut next = 0;
-    let mut pending: &Choice = choice;
-    loop {
-        for &operand in &pending.operands {
-            let at = operand as usize;
-            if uses[at] == 0 {
-                taken.push(operand);
-            } else if !taken.contains(&operand) && position[at] >= position[class as usize] {
-                fits = false;
-            }
-            uses[at] += 1;
-            fits &= best[at] != NONE && operand != class;
-        }
-        fits &= taken.len() <= REACH;
-        if !fits || next == taken.len() {
-            break;
-        }
-        pending = problem.chosen(best, taken[next]);
-        next += 1;
-    }
-    if fits {
-        return Some(taken);
-    }
-    // Everything up to `next` has been counted.
-    for &operand in &choice.operands {
-        uses[operand as usize] -= 1;
-    }
-    for &new in &taken[..next] {
-        for &operand in &problem.chosen(best, new).operands {
-            uses[operand as usize] -= 1;
-        }
-    }
-    None
-}
-
-fn undo_acquire(problem: &Problem, best: &[u32], uses: &mut [u32], choice: &Choice, taken: &[u32]) {
-    for &operand in &choice.operands {
-        uses[operand as usize] -= 1;
-    }
-    for &new in taken {
-        for &operand in &problem.chosen(best, new).operands {
-            uses[operand as usize] -= 1;
-        }
-    }
-}
-
-/// Takes back the uses of a choice's operands; gives the classes that nothing needs any more, at most [`REACH`] of
-/// them: what lies beyond keeps its uses, as if it were still needed.
-fn release(problem: &Problem, best: &[u32], uses: &mut [u32], choice: &Choice) -> Vec<u32> {
-    let mut freed = Vec::new();
-    let mut next = 0;
-    let mut pending: &Choice = choice;
-    loop {
-        for &operand in &pending.operands {
-            uses[operand as usize] -= 1;
-            if uses[operand as usize] == 0 {
-                freed.push(operand);
-            }
-        }
-        if next == freed.len() || next >= REACH {
-            return freed;
-        }
-        pending = problem.chosen(best, freed[next]);
-        next += 1;
-    }
-}
-
-fn undo_release(problem: &Problem, best: &[u32], uses: &mut [u32], choice: &Choice, freed: &[u32]) {
-    for &operand in &choice.operands {
-        uses[operand as usize] += 1;
-    }
-    for &class in freed.iter().take(REACH) {
-        for &operand in &problem.chosen(best, class).operands {
-            uses[operand as usize] += 1;
-        }
-    }
 }
 
 fn write_log(egraph: &EGraph, problem: &Problem, best: &[u32], order: &[u32], log: &mut Vec<String>) {

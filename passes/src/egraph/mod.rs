@@ -6,9 +6,11 @@
 //! graph around it, in which it is opaque. A large graph is rewritten in pieces ([`partition`]).
 
 pub mod analysis;
+mod components;
 pub mod convert;
 pub mod cost;
 pub mod extract;
+mod improve;
 pub mod language;
 pub mod partition;
 pub mod pattern;

@@ -3,15 +3,16 @@
 use super::steps::{is_const, is_float, is_scalar, is_variable, lossless_round_trip, shape_of_root};
 
 family! { "algebra":
-    "add-zero" in reals "-0 + 0 is 0": "(add ?x 0)" => "?x";
-    "add-negative-zero": "(add ?x -0)" => "?x";
-    "mul-one": "(mul ?x 1)" => "?x";
+    "add-zero" in reals "-0 + 0 is 0": "(add* ?x 0)" => "?x";
+    "add-negative-zero": "(add* ?x -0)" => "?x";
+    "mul-one": "(mul* ?x 1)" => "?x";
     "div-one": "(div ?x 1)" => "?x";
     "pow-one": "(pow ?x 1)" => "?x";
     "neg-of-neg": "(neg (neg ?x))" => "?x";
     "not-of-not": "(not (not ?x))" => "?x";
     "add-of-neg": "(add* ?x (neg ?y))" => "(sub ?x ?y)";
     "sub-of-neg": "(sub ?x (neg ?y))" => "(add ?x ?y)";
+    "sub-const": "(sub ?x ?c)" => "(add ?x (neg ?c))", where is_const("?c");
     "mul-minus-one": "(mul ?x -1)" => "(neg ?x)";
     "square-of-neg": "(square (neg ?x))" => "(square ?x)";
     "mul-of-itself": "(mul ?x ?x)" => "(square ?x)";
