@@ -45,8 +45,6 @@ pub(crate) enum Failure {
     Found(Diagnostics),
     /// The command line asks for something that does not fit the model (exit status 2).
     Usage(String),
-    /// Results differ from the reference (exit status 5).
-    Mismatch(String),
 }
 
 impl<T: Into<Diagnostics>> From<T> for Failure {
@@ -99,10 +97,6 @@ fn report(failure: &Failure) -> u8 {
         Failure::Usage(message) => {
             let _ = writeln!(err, "error: {message}");
             2
-        }
-        Failure::Mismatch(message) => {
-            let _ = writeln!(err, "mismatch: {message}");
-            5
         }
     }
 }

@@ -92,13 +92,7 @@ fn unary(b: &mut Builder<'_>, op: &Op, x: &Expr) -> Option<Expr> {
                 x.abs()
             }
         }
-        OpCode::Relu => {
-            if is_float {
-                x.max(zero)
-            } else {
-                x.max(zero)
-            }
-        }
+        OpCode::Relu => x.max(zero),
         OpCode::Square => x * x,
         OpCode::Sign if is_float => {
             let one = float_const(x, 1.0);

@@ -40,6 +40,9 @@ fn split(b: &mut Builder<'_>, pixel: &Expr, sizes: &[Expr]) -> Vec<Expr> {
     indices
 }
 
+/// What is done with the taps chosen so far: for each axis the tap and the source index.
+type TapBody<'a> = &'a mut dyn FnMut(&mut Builder<'_>, &[(Expr, Expr)]);
+
 /// One loop per kernel axis; `position(tap, axis)` gives the source index and whether it may lie outside.
 fn taps(
     b: &mut Builder<'_>,
@@ -47,7 +50,7 @@ fn taps(
     limits: &[Expr],
     source: &mut dyn FnMut(&mut Builder<'_>, usize, &Expr) -> (Expr, Expr),
     mut chosen: Vec<(Expr, Expr)>,
-    body: &mut dyn FnMut(&mut Builder<'_>, &[(Expr, Expr)]),
+    body: TapBody<'_>,
 ) {
     let axis = chosen.len();
     if axis == kernel.len() {

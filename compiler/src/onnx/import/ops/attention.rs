@@ -207,7 +207,7 @@ fn padded(cx: &mut NodeCx<'_, '_>, mask: Val, columns: &Dim) -> R<Val> {
     let shape = cx.shape(mask)?;
     let Some(last) = shape.last() else { return Ok(mask) };
     let missing = columns - last;
-    if last.is(1) || !missing.as_const().is_some_and(|missing| missing > 0) {
+    if last.is(1) || missing.as_const().is_none_or(|missing| missing <= 0) {
         return Ok(mask);
     }
     let mut after = vec![Dim::ZERO; shape.len()];
