@@ -145,6 +145,13 @@ impl Conv {
         self.ci < PANEL && self.x_pixel == self.ci && self.columns.dilation == 1
     }
 
+    /// The valid taps of an output pixel, in the order of the loops.
+    #[inline(always)]
+    fn taps(&self, row: usize, column: usize) -> Taps {
+        let (down, right) = (self.rows.valid(row), self.columns.valid(column));
+        if self.row_major() { Taps { outer: down, inner: right } } else { Taps { outer: right, inner: down } }
+    }
+
     /// Elements from `x` to the input of tap (0, 0) of an output pixel; may be before the image.
     #[inline(always)]
     fn input(&self, row: usize, column: usize) -> isize {
@@ -235,19 +242,82 @@ impl Group {
     #[inline(always)]
     unsafe fn pixels<V: Tier>(&mut self, begin: usize, end: usize, max_pixels: usize) {
         let ow = self.conv.ow;
-        // SAFETY: the tiles lie within the rows; both ways cover them.
+        // SAFETY: the tiles lie within the rows; each way covers them.
         unsafe {
             if 2 * ow <= max_pixels {
                 // narrow images: tiles over several rows
                 self.cut::<V>(begin * ow, end * ow, max_pixels);
                 return;
             }
-            for row in begin..end {
-                // along rows of taps, the border's pixels by themselves: everything is one run then, or few pixels
-                let (left, right) = if self.conv.row_major() { self.conv.columns.inside(0, ow) } else { (0, ow) };
-                self.cut::<V>(row * ow, row * ow + left, max_pixels);
-                self.cut::<V>(row * ow + left, row * ow + right, max_pixels);
-                self.cut::<V>(row * ow + right, (row + 1) * ow, max_pixels);
+            // the pixels whose windows are on the image altogether: `top..bottom` by `left..right`
+            let (left, right) = self.conv.columns.inside(0, ow);
+            let (top, bottom) = self.conv.rows.inside(begin, end);
+            if bottom - top < 4 {
+                for row in begin..end {
+                    self.row::<V>(row, (left, right), max_pixels);
+                }
+                return;
+            }
+            for row in (begin..top).chain(bottom..end) {
+                self.row::<V>(row, (left, right), max_pixels);
+            }
+            for row in top..bottom {
+                self.line::<V>(row, left, right - left, false, max_pixels);
+            }
+            for column in (0..left).chain(right..ow) {
+                self.line::<V>(top, column, bottom - top, true, max_pixels);
+            }
+        }
+    }
+
+    /// One row in tiles that may have pixels on the border.
+    ///
+    /// # Safety
+    /// As [`Rows`], for this row.
+    #[inline(always)]
+    unsafe fn row<V: Tier>(&mut self, row: usize, (left, right): (usize, usize), max_pixels: usize) {
+        let first = row * self.conv.ow;
+        let end = first + self.conv.ow;
+        // along rows of taps, the border's pixels by themselves: everything is one run then, or few pixels
+        let (left, right) = if self.conv.row_major() { (first + left, first + right) } else { (first, end) };
+        // SAFETY: the three pieces are the row.
+        unsafe {
+            self.cut::<V>(first, left, max_pixels);
+            self.cut::<V>(left, right, max_pixels);
+            self.cut::<V>(right, end, max_pixels);
+        }
+    }
+
+    /// `count` pixels with the same valid taps, beginning at (row, column) and going to the right or down.
+    ///
+    /// # Safety
+    /// As [`Rows`], for these pixels.
+    #[inline(always)]
+    unsafe fn line<V: Tier>(&mut self, row: usize, column: usize, count: usize, down: bool, max_pixels: usize) {
+        if count == 0 {
+            return;
+        }
+        let conv = self.conv;
+        let (x_step, y_step) = if down {
+            (conv.rows.stride * conv.columns.size * conv.x_pixel, conv.ow * conv.y_pixel)
+        } else {
+            (conv.columns.stride * conv.x_pixel, conv.y_pixel)
+        };
+        self.run(conv.taps(row, column), conv.input(row, column));
+        self.run.pixel_stride = x_step;
+        self.run.y_pixel = y_step;
+        self.run.y = self.y.wrapping_add((row * conv.ow + column) * conv.y_pixel);
+        self.run.epilogue = self.epilogue.at(row * conv.ow + column, 0);
+        self.run.epilogue.ldres = y_step;
+        let tiles = count.div_ceil(max_pixels);
+        let (base, larger) = (count / tiles, count % tiles);
+        for (tiles, pixels) in [(larger, base + 1), (tiles - larger, base)] {
+            for _ in 0..tiles {
+                // SAFETY: the taps are on the image for all pixels of the line.
+                unsafe { V::run_of(true, pixels, self.width)(&mut self.run) }
+                self.run.x = self.run.x.wrapping_add(pixels * x_step);
+                self.run.y = self.run.y.wrapping_add(pixels * y_step);
+                self.run.epilogue = self.run.epilogue.at(pixels, 0);
             }
         }
     }
@@ -279,9 +349,7 @@ impl Group {
         let (mut row, mut column) = (first / conv.ow, first % conv.ow);
         let mut direct = column + count <= conv.ow;
         for p in 0..count {
-            let (down, right) = (conv.rows.valid(row), conv.columns.valid(column));
-            tile.ranges[p] =
-                if conv.row_major() { Taps { outer: down, inner: right } } else { Taps { outer: right, inner: down } };
+            tile.ranges[p] = conv.taps(row, column);
             tile.inputs[p] = conv.input(row, column);
             direct &= tile.ranges[p] == tile.ranges[0];
             column += 1;
@@ -295,6 +363,8 @@ impl Group {
         unsafe {
             if direct {
                 self.run.y = y;
+                self.run.y_pixel = conv.y_pixel;
+                self.run.pixel_stride = conv.columns.stride * conv.x_pixel;
                 self.run.epilogue = epilogue;
                 self.run(tile.ranges[0], tile.inputs[0]);
                 V::run_of(true, count, self.width)(&mut self.run);
