@@ -39,7 +39,7 @@ pub(crate) mod layout {
 }
 
 /// Steps of k that B is fetched ahead into L1.
-const AHEAD: usize = 16;
+const AHEAD: usize = 24;
 
 /// One step of k: `acc[r][j] += a[r] * b[j]`.
 ///
