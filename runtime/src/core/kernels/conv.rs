@@ -4,12 +4,13 @@
 //! multiplied by zero. Every output element is one fused sum in a fixed order of taps (a function of the shapes alone),
 //! input channels innermost, over its valid taps: no bit depends on how the caller cuts the output rows.
 
-use super::conv_tile::{Direct, MAX_PIXELS, Partial, RunArgs, Taps, Walk};
+use super::conv_tile::{Border, Direct, MAX_PIXELS, Partial, RunArgs, Taps, Walk};
 use super::epilogue::{Epilogue, Finish, FinishArgs};
 use super::outline::{Ahead, Body, PANEL, Tier};
 use super::simd::{F32x1, Simd};
 #[cfg(target_arch = "x86_64")]
 use super::simd::{F32x8, F32x16};
+use super::window::Window;
 
 type RunFn = unsafe fn(&mut RunArgs);
 
@@ -49,76 +50,6 @@ tile_table! { F32x1, (1, 2), (1: 1 2) }
 tile_table! { F32x8, (1, 6), (1: 1 2 3 4 5 6) }
 #[cfg(target_arch = "x86_64")]
 tile_table! { F32x16, (2, 14), (1: 1 2 3 4 5 6 7 8 9 10 11 12 13 14) (2: 1 2 3 4 5 6 7 8 9 10 11 12 13 14) }
-
-/// One dimension of the sliding window.
-#[derive(Clone, Copy)]
-pub(crate) struct Window {
-    /// Inputs.
-    pub(crate) size: usize,
-    /// Taps.
-    pub(crate) taps: usize,
-    pub(crate) stride: usize,
-    pub(crate) dilation: usize,
-    /// Padding before the first input.
-    pub(crate) pad: isize,
-}
-
-impl Window {
-    /// From a kernel's arguments.
-    #[inline(always)]
-    pub(crate) fn new(size: i64, taps: i64, stride: i64, dilation: i64, pad: i64) -> Window {
-        Window {
-            size: size.max(0) as usize,
-            taps: taps.max(0) as usize,
-            stride: stride.max(1) as usize,
-            dilation: dilation.max(1) as usize,
-            pad: pad as isize,
-        }
-    }
-
-    /// The input under tap 0 of output `at`; negative on padding.
-    #[inline(always)]
-    pub(crate) fn first(&self, at: usize) -> isize {
-        (at * self.stride) as isize - self.pad
-    }
-
-    /// How many taps begin within `size` inputs.
-    #[inline(always)]
-    fn taps_in(&self, size: usize) -> usize {
-        // a division takes as long as a small tile
-        if self.dilation == 1 { size } else { size.div_ceil(self.dilation) }
-    }
-
-    /// The taps of output `at` that are not on padding: begin and end, begin = end if there are none.
-    #[inline(always)]
-    pub(crate) fn valid(&self, at: usize) -> (usize, usize) {
-        let first = self.first(at);
-        let before = if first < 0 { self.taps_in(first.unsigned_abs()) } else { 0 };
-        let room = self.size as isize - first;
-        let end = if room > 0 { self.taps_in(room as usize).min(self.taps) } else { 0 };
-        if before < end { (before, end) } else { (0, 0) }
-    }
-
-    /// The outputs among `begin..end` that have all taps; an empty range within if there are none.
-    #[inline(always)]
-    pub(crate) fn inside(&self, begin: usize, end: usize) -> (usize, usize) {
-        let (mut first, mut last) = (begin, end);
-        while first < last && self.valid(first) != (0, self.taps) {
-            first += 1;
-        }
-        while last > first && self.valid(last - 1) != (0, self.taps) {
-            last -= 1;
-        }
-        (first, last)
-    }
-
-    /// The number of taps of output `at` on the image or on padding, `after` elements of which follow the image.
-    #[inline(always)]
-    pub(crate) fn padded(&self, at: usize, after: usize) -> usize {
-        let room = (self.size + after) as isize - self.first(at);
-        if room > 0 { self.taps_in(room as usize).min(self.taps) } else { 0 }
-    }
-}
 
 /// A convolution.
 #[derive(Clone, Copy)]
@@ -466,42 +397,6 @@ impl Group {
             run.walk = Walk { outer: (right, tap), inner: (down, row), len: conv.ci };
             run.taps = taps;
         }
-    }
-}
-
-/// The pixels of a tile on a border.
-struct Border {
-    /// Valid taps.
-    ranges: [Taps; MAX_PIXELS],
-    /// Input of tap (0, 0), as elements from the image.
-    inputs: [isize; MAX_PIXELS],
-    count: usize,
-}
-
-impl Border {
-    /// The set of pixels with taps at `outer`.
-    #[inline(always)]
-    fn with_outer(&self, outer: usize) -> u32 {
-        let has = |p: usize| (self.ranges[p].outer.0 <= outer && outer < self.ranges[p].outer.1) as u32;
-        (0..self.count).fold(0, |set, p| set | has(p) << p)
-    }
-
-    /// The set of pixels with taps at `inner`.
-    #[inline(always)]
-    fn with_inner(&self, inner: usize) -> u32 {
-        let has = |p: usize| (self.ranges[p].inner.0 <= inner && inner < self.ranges[p].inner.1) as u32;
-        (0..self.count).fold(0, |set, p| set | has(p) << p)
-    }
-
-    /// How far the pixels of `set` with taps at `inner` stay the same, and those pixels.
-    #[inline(always)]
-    fn inner_run(&self, inner: usize, end: usize, set: u32) -> (usize, u32) {
-        let part = self.with_inner(inner) & set;
-        let mut next = inner + 1;
-        while next < end && self.with_inner(next) & set == part {
-            next += 1;
-        }
-        (next, part)
     }
 }
 

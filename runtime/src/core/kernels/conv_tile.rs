@@ -161,3 +161,39 @@ impl<const MR: usize, const NV: usize> Body for Partial<MR, NV> {
         args.ahead.end(args.steps());
     }
 }
+
+/// The pixels of a tile on a border.
+pub(crate) struct Border {
+    /// Valid taps.
+    pub(crate) ranges: [Taps; MAX_PIXELS],
+    /// Input of tap (0, 0), as elements from the image.
+    pub(crate) inputs: [isize; MAX_PIXELS],
+    pub(crate) count: usize,
+}
+
+impl Border {
+    /// The set of pixels with taps at `outer`.
+    #[inline(always)]
+    pub(crate) fn with_outer(&self, outer: usize) -> u32 {
+        let has = |p: usize| (self.ranges[p].outer.0 <= outer && outer < self.ranges[p].outer.1) as u32;
+        (0..self.count).fold(0, |set, p| set | has(p) << p)
+    }
+
+    /// The set of pixels with taps at `inner`.
+    #[inline(always)]
+    fn with_inner(&self, inner: usize) -> u32 {
+        let has = |p: usize| (self.ranges[p].inner.0 <= inner && inner < self.ranges[p].inner.1) as u32;
+        (0..self.count).fold(0, |set, p| set | has(p) << p)
+    }
+
+    /// How far the pixels of `set` with taps at `inner` stay the same, and those pixels.
+    #[inline(always)]
+    pub(crate) fn inner_run(&self, inner: usize, end: usize, set: u32) -> (usize, u32) {
+        let part = self.with_inner(inner) & set;
+        let mut next = inner + 1;
+        while next < end && self.with_inner(next) & set == part {
+            next += 1;
+        }
+        (next, part)
+    }
+}

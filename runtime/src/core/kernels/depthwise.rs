@@ -2,11 +2,11 @@
 #![allow(clippy::needless_range_loop, reason = "tiles are indexed by pixel")]
 
 use super::act::{ACT_CLIP, ACT_RELU};
-use super::conv::Window;
 use super::epilogue::{Act, ActArgs, Epilogue};
 use super::math;
 use super::outline::{Body, Tier};
-use super::window::{Slide, Sliding, WindowArgs};
+use super::sliding::{Slide, Sliding, WindowArgs};
+use super::window::Window;
 
 /// Sum of products, then bias and activation.
 struct Depthwise;

@@ -32,6 +32,7 @@ pub(crate) mod pool2d;
 mod pow;
 pub(crate) mod reduce;
 pub(crate) mod scalar;
+pub(crate) mod sliding;
 pub(crate) mod softmax;
 pub(crate) mod transpose;
 pub(crate) mod vector;

@@ -205,7 +205,7 @@ impl Ahead {
 
 /// `p`, of which the compiler knows nothing any more: it will not keep sums of it and each of many offsets in memory.
 #[inline(always)]
-#[allow(clippy::pointers_in_nomem_asm_block, reason = "there is no instruction that could follow the pointer")]
+#[allow(clippy::pointers_in_nomem_asm_block, reason = "there is no instruction that could use the pointer")]
 pub(crate) fn opaque(mut p: *const f32) -> *const f32 {
     #[cfg(target_arch = "x86_64")]
     // SAFETY: no instruction at all.

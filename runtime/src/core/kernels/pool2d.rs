@@ -1,8 +1,8 @@
 //! `maxpool2d_f32` and `avgpool2d_f32` on one NHWC image.
 
-use super::conv::Window;
 use super::outline::{Body, Tier};
-use super::window::{Slide, Sliding, WindowArgs};
+use super::sliding::{Slide, Sliding, WindowArgs};
+use super::window::Window;
 
 /// The largest value, NaN if there is one.
 struct Max;

@@ -1,269 +1,71 @@
-//! The loop nest of kernels that slide a window over each channel alone: depthwise convolution and pooling.
-//!
-//! Vectors of channels outside, then blocks of pixels whose windows have the same taps on the image: the interior row by
-//! row, single lines along the border. Taps on padding are skipped; each output is one
-//! chain over its valid taps, row by row, whatever the tile: no bit depends on how the caller cuts the rows.
-#![allow(clippy::needless_range_loop, reason = "tiles are indexed by pixel")]
+//! The window of a convolution or pooling, along one dimension.
 
-use super::conv::Window;
-use super::outline::{Body, Tier, opaque};
-use core::marker::PhantomData;
-
-/// What is done with the inputs under the window. Lanes are channels.
-pub(crate) trait Slide: 'static {
-    /// Whether there is a weight per tap and channel.
-    const WEIGHTED: bool;
-    /// Parameters beyond the window.
-    type Params;
-    /// What the end of each pixel of a block needs.
-    type Line: Copy;
-
-    /// The value before the first tap.
-    ///
-    /// # Safety
-    /// The CPU has the tier.
-    unsafe fn start<V: Tier>() -> V;
-
-    /// One more tap.
-    fn tap<V: Tier>(acc: V, x: V, weight: V) -> V;
-
-    /// Prepares a block of pixels that begins at (`row`, `column`), from `channel` on.
-    fn line(args: &WindowArgs<Self>, row: usize, column: usize, channel: usize) -> Self::Line;
-
-    /// Stores the results of `MR` pixels, `n <= LANES` channels each, `pixel` elements apart.
-    ///
-    /// # Safety
-    /// The CPU has the tier; the outputs are writable.
-    unsafe fn finish<V: Tier, const MR: usize>(line: &Self::Line, acc: [V; MR], y: *mut f32, pixel: usize, n: usize);
+/// One dimension of the sliding window.
+#[derive(Clone, Copy)]
+pub(crate) struct Window {
+    /// Inputs.
+    pub(crate) size: usize,
+    /// Taps.
+    pub(crate) taps: usize,
+    pub(crate) stride: usize,
+    pub(crate) dilation: usize,
+    /// Padding before the first input.
+    pub(crate) pad: isize,
 }
 
-/// Sizes and places. Images are NHWC; `x_pixel` and `y_pixel` are the distances between neighbouring pixels.
-pub(crate) struct WindowArgs<S: Slide + ?Sized> {
-    pub(crate) x: *const f32,
-    pub(crate) x_pixel: usize,
-    pub(crate) channels: usize,
-    pub(crate) rows: Window,
-    pub(crate) columns: Window,
-    /// `[kh][kw][channels]`, if weighted.
-    pub(crate) weights: *const f32,
-    pub(crate) y: *mut f32,
-    pub(crate) ow: usize,
-    pub(crate) y_pixel: usize,
-    pub(crate) begin: usize,
-    pub(crate) end: usize,
-    pub(crate) params: S::Params,
-}
-
-/// All channels of the output rows `begin..end`.
-///
-/// Safety: image, weights and outputs are as large as [`WindowArgs`] says.
-pub(crate) struct Sliding<S>(PhantomData<S>);
-
-impl<S: Slide> Body for Sliding<S> {
-    type Args = WindowArgs<S>;
-
+impl Window {
+    /// From a kernel's arguments.
     #[inline(always)]
-    unsafe fn body<V: Tier>(args: &mut WindowArgs<S>) {
-        // the pixels whose windows are on the image altogether: `top..bottom` by `left..right`
-        let (left, right) = args.columns.inside(0, args.ow);
-        let (top, bottom) = args.rows.inside(args.begin, args.end);
-        let mut channel = 0;
-        while channel < args.channels {
-            // SAFETY: the blocks cover each pixel once; all windows of a block have the same taps.
-            unsafe {
-                for row in (args.begin..top).chain(bottom..args.end) {
-                    block::<V, S>(args, (row, left), (1, right - left), false, channel);
-                }
-                block::<V, S>(args, (top, left), (bottom - top, right - left), false, channel);
-                for column in (0..left).chain(right..args.ow) {
-                    for row in (args.begin..top).chain(bottom..args.end) {
-                        block::<V, S>(args, (row, column), (1, 1), true, channel);
-                    }
-                    block::<V, S>(args, (top, column), (1, bottom - top), true, channel);
-                }
-            }
-            channel += V::LANES;
+    pub(crate) fn new(size: i64, taps: i64, stride: i64, dilation: i64, pad: i64) -> Window {
+        Window {
+            size: size.max(0) as usize,
+            taps: taps.max(0) as usize,
+            stride: stride.max(1) as usize,
+            dilation: dilation.max(1) as usize,
+            pad: pad as isize,
         }
     }
-}
 
-/// Computes a block of `lines` times `count` pixels that begins at (row, column), one vector of channels; lines go to the
-/// right, or down if there is one only.
-///
-/// # Safety
-/// The CPU has the tier; the pixels exist and their windows have the same taps on the image.
-#[inline(always)]
-unsafe fn block<V: Tier, S: Slide>(
-    args: &WindowArgs<S>,
-    (row, column): (usize, usize),
-    (lines, count): (usize, usize),
-    down: bool,
-    channel: usize,
-) {
-    if lines == 0 || count == 0 {
-        return;
-    }
-    let (rows, columns) = (args.rows.valid(row), args.columns.valid(column));
-    let image_row = args.columns.size * args.x_pixel;
-    let (row_step, column_step) = (args.rows.dilation * image_row, args.columns.dilation * args.x_pixel);
-    let first = args.rows.first(row) * image_row as isize + args.columns.first(column) * args.x_pixel as isize;
-    let n = V::LANES.min(args.channels - channel);
-    let mut block = Block::<S> {
-        x: args.x.wrapping_offset(first + channel as isize).wrapping_add(rows.0 * row_step + columns.0 * column_step),
-        pixel: if down { args.rows.stride * image_row } else { args.columns.stride * args.x_pixel },
-        steps: (row_step, column_step),
-        taps: (rows.1 - rows.0, columns.1 - columns.0),
-        weights: args.weights.wrapping_add((rows.0 * args.columns.taps + columns.0) * args.channels + channel),
-        weight_steps: (args.columns.taps * args.channels, args.channels),
-        y: args.y.wrapping_add((row * args.ow + column) * args.y_pixel + channel),
-        y_pixel: if down { args.ow * args.y_pixel } else { args.y_pixel },
-        lines,
-        next_line: (args.rows.stride * image_row, args.ow * args.y_pixel),
-        count,
-        n,
-        end: S::line(args, row, column, channel),
-    };
-    // SAFETY: by contract; common windows have code of their own.
-    unsafe {
-        match block.taps.1 {
-            _ if n < V::LANES => V::run::<Tiles<S, 0, true>>(&mut block),
-            3 if block.taps.0 == 3 => V::run::<Tiles<S, 9, false>>(&mut block),
-            3 if block.taps.0 == 3 => V::run::<Tiles<S, 9, false>>(&mut block),
-            3 => V::run::<Tiles<S, 3, false>>(&mut block),
-            5 => V::run::<Tiles<S, 5, false>>(&mut block),
-            _ => V::run::<Tiles<S, 0, false>>(&mut block),
-        }
-    }
-}
-
-/// Lines of pixels with the same taps.
-pub(crate) struct Block<S: Slide> {
-    /// Input of the first valid tap of the first pixel, and the distance to the next pixel's.
-    x: *const f32,
-    pixel: usize,
-    /// Rows and columns of taps: distance and number.
-    steps: (usize, usize),
-    taps: (usize, usize),
-    /// The same for weights.
-    weights: *const f32,
-    weight_steps: (usize, usize),
-    y: *mut f32,
-    y_pixel: usize,
-    lines: usize,
-    /// Distance to the next line in x and y.
-    next_line: (usize, usize),
-    /// Pixels of a line.
-    count: usize,
-    n: usize,
-    end: S::Line,
-}
-
-/// The most pixels of a tile.
-const PIXELS: usize = 8;
-
-/// The tiles of a block. `TAPS`: 9 for a window of 3 x 3 taps, 3 or 5 for that many in a row, or 0 for any; `PART`: fewer
-/// than `LANES` channels.
-///
-/// Safety: the taps of all pixels are on the image.
-struct Tiles<S, const TAPS: usize, const PART: bool>(PhantomData<S>);
-
-impl<S: Slide, const TAPS: usize, const PART: bool> Body for Tiles<S, TAPS, PART> {
-    type Args = Block<S>;
-
+    /// The input under tap 0 of output `at`; negative on padding.
     #[inline(always)]
-    unsafe fn body<V: Tier>(block: &mut Block<S>) {
-        // SAFETY: by contract; the tiles cover the block.
-        unsafe {
-            // the weights of a small window stay in registers
-            let mut held = [V::zero(); 9];
-            if TAPS == 9 && S::WEIGHTED {
-                for t in 0..9 {
-                    held[t] = V::load(block.weights.add(t / 3 * block.weight_steps.0 + t % 3 * block.weight_steps.1));
-                }
-            }
-            let (mut x, mut y) = (block.x, block.y);
-            for _ in 0..block.lines {
-                let mut line = (x, y);
-                let mut left = block.count;
-                while left >= PIXELS {
-                    line = tile::<V, S, TAPS, PART, 8>(block, line, &held);
-                    left -= PIXELS;
-                }
-                match left {
-                    0 => line,
-                    1 => tile::<V, S, TAPS, PART, 1>(block, line, &held),
-                    2 => tile::<V, S, TAPS, PART, 2>(block, line, &held),
-                    3 => tile::<V, S, TAPS, PART, 3>(block, line, &held),
-                    4 => tile::<V, S, TAPS, PART, 4>(block, line, &held),
-                    5 => tile::<V, S, TAPS, PART, 5>(block, line, &held),
-                    6 => tile::<V, S, TAPS, PART, 6>(block, line, &held),
-                    _ => tile::<V, S, TAPS, PART, 7>(block, line, &held),
-                };
-                (x, y) = (x.wrapping_add(block.next_line.0), y.wrapping_add(block.next_line.1));
-            }
-        }
+    pub(crate) fn first(&self, at: usize) -> isize {
+        (at * self.stride) as isize - self.pad
     }
-}
 
-/// `MR` pixels of a line, whose inputs and outputs begin at `x` and `y`; returns where the next ones begin.
-///
-/// # Safety
-/// As [`Tiles`].
-#[inline(always)]
-unsafe fn tile<V: Tier, S: Slide, const TAPS: usize, const PART: bool, const MR: usize>(
-    block: &Block<S>,
-    (x, y): (*const f32, *mut f32),
-    held: &[V; 9],
-) -> (*const f32, *mut f32) {
-    let n = if PART { block.n } else { V::LANES };
-    // SAFETY: by contract.
-    unsafe {
-        let mut acc = [S::start::<V>(); MR];
-        if TAPS == 9 {
-            for t in 0..9 {
-                let tap = x.wrapping_add(t / 3 * block.steps.0 + t % 3 * block.steps.1);
-                inputs::<V, S, PART, MR>(&mut acc, tap, 4 * block.pixel, n, held[t]);
-            }
-        } else {
-            let (mut x_row, mut w_row) = (x, block.weights);
-            for _ in 0..block.taps.0 {
-                let (mut tap, mut w) = (x_row, w_row);
-                for _ in 0..if TAPS > 0 { TAPS } else { block.taps.1 } {
-                    let weight = match S::WEIGHTED {
-                        false => V::zero(),
-                        true if PART => V::load_part(w, n, V::zero()),
-                        true => V::load(w),
-                    };
-                    inputs::<V, S, PART, MR>(&mut acc, tap, 4 * block.pixel, n, weight);
-                    tap = tap.wrapping_add(block.steps.1);
-                    w = w.wrapping_add(block.weight_steps.1);
-                }
-                x_row = x_row.wrapping_add(block.steps.0);
-                w_row = w_row.wrapping_add(block.weight_steps.0);
-            }
-        }
-        S::finish::<V, MR>(&block.end, acc, y, block.y_pixel, n);
+    /// How many taps begin within `size` inputs.
+    #[inline(always)]
+    fn taps_in(&self, size: usize) -> usize {
+        // a division takes as long as a small tile
+        if self.dilation == 1 { size } else { size.div_ceil(self.dilation) }
     }
-    (x.wrapping_add(MR * block.pixel), y.wrapping_add(MR * block.y_pixel))
-}
 
-/// One tap of `MR` pixels, `pixel` bytes apart.
-///
-/// # Safety
-/// The CPU has the tier; `n` channels (all lanes unless `PART`) of each are readable.
-#[inline(always)]
-unsafe fn inputs<V: Tier, S: Slide, const PART: bool, const MR: usize>(
-    acc: &mut [V; MR],
-    x: *const f32,
-    pixel: usize,
-    n: usize,
-    weight: V,
-) {
-    let x = opaque(x);
-    for r in 0..MR {
-        let from = x.wrapping_byte_add(r * pixel);
-        // SAFETY: by contract.
-        let value = unsafe { if PART { V::load_part(from, n, V::zero()) } else { V::load(from) } };
-        acc[r] = S::tap(acc[r], value, weight);
+    /// The taps of output `at` that are not on padding: begin and end, begin = end if there are none.
+    #[inline(always)]
+    pub(crate) fn valid(&self, at: usize) -> (usize, usize) {
+        let first = self.first(at);
+        let before = if first < 0 { self.taps_in(first.unsigned_abs()) } else { 0 };
+        let room = self.size as isize - first;
+        let end = if room > 0 { self.taps_in(room as usize).min(self.taps) } else { 0 };
+        if before < end { (before, end) } else { (0, 0) }
+    }
+
+    /// The outputs among `begin..end` that have all taps; an empty range within if there are none.
+    #[inline(always)]
+    pub(crate) fn inside(&self, begin: usize, end: usize) -> (usize, usize) {
+        let (mut first, mut last) = (begin, end);
+        while first < last && self.valid(first) != (0, self.taps) {
+            first += 1;
+        }
+        while last > first && self.valid(last - 1) != (0, self.taps) {
+            last -= 1;
+        }
+        (first, last)
+    }
+
+    /// The number of taps of output `at` on the image or on padding, `after` elements of which follow the image.
+    #[inline(always)]
+    pub(crate) fn padded(&self, at: usize, after: usize) -> usize {
+        let room = (self.size + after) as isize - self.first(at);
+        if room > 0 { self.taps_in(room as usize).min(self.taps) } else { 0 }
     }
 }
