@@ -21,18 +21,18 @@ extern "C" {
 
 typedef enum lathe_status {
   LATHE_OK = 0,
-  LATHE_INVALID_ARGUMENT = 1,
-  LATHE_SHAPE_MISMATCH = 2,
-  LATHE_DTYPE_MISMATCH = 3,
-  LATHE_INDEX_OUT_OF_RANGE = 4,
-  LATHE_DIVISION_BY_ZERO = 5,
-  LATHE_SIZE_OVER_BOUND = 6,
-  LATHE_CPU_TOO_OLD = 7,
-  LATHE_ABI_MISMATCH = 8,
-  LATHE_OUT_OF_MEMORY = 9,
-  LATHE_TRAP = 10,
-  LATHE_INVALID_MODEL = 11,
-  LATHE_NOT_BOUND = 12
+  LATHE_INVALID_ARGUMENT = 1,   /* a null pointer, an index of no input or output, a count that does not fit */
+  LATHE_SHAPE_MISMATCH = 2,     /* dimensions that contradict the model or each other, or memory too small for them */
+  LATHE_DTYPE_MISMATCH = 3,     /* another element type than the model's */
+  LATHE_INDEX_OUT_OF_RANGE = 4, /* an index in the data, such as a token id, outside of its dimension */
+  LATHE_DIVISION_BY_ZERO = 5,   /* of integers */
+  LATHE_SIZE_OVER_BOUND = 6,    /* a size over the bound given at compile time */
+  LATHE_CPU_TOO_OLD = 7,        /* the processor lacks instructions that the model was compiled for */
+  LATHE_ABI_MISMATCH = 8,       /* the model was compiled for another version of the runtime */
+  LATHE_OUT_OF_MEMORY = 9,      /* also: the caller's arena is too small */
+  LATHE_TRAP = 10,              /* a branch of the model that could not be compiled */
+  LATHE_INVALID_MODEL = 11,     /* a damaged description, or weights of another model */
+  LATHE_NOT_BOUND = 12          /* shapes, weights, an input or an output were not given */
 } lathe_status;
 
 /* Element types: ONNX's numbers. */

@@ -4,6 +4,13 @@
 //! ahead-of-time artifacts link. Everything that needs the standard library is behind the feature `std` (default).
 #![cfg_attr(not(feature = "std"), no_std)]
 
+/// What ends the names of exported C functions, see `core::abi`.
+macro_rules! symbol_suffix {
+    () => {
+        ""
+    };
+}
+
 #[cfg(feature = "std")]
 pub mod api;
 pub mod core;

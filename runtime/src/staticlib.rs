@@ -1,9 +1,16 @@
 //! Root of the archive that ahead-of-time artifacts link: the core alone, without the standard library.
 //!
-//! `rustc --edition 2024 --crate-type staticlib -C panic=abort -C opt-level=3 runtime/src/staticlib.rs`
+//! `LATHE_SYMBOL_SUFFIX= rustc --edition 2024 --crate-type staticlib -C panic=abort -C opt-level=3 runtime/src/staticlib.rs`
 //!
 //! What links it needs `-lpthread -lm` and nothing else.
 #![no_std]
+
+/// What ends the names of exported C functions, see `core::abi`.
+macro_rules! symbol_suffix {
+    () => {
+        env!("LATHE_SYMBOL_SUFFIX")
+    };
+}
 
 pub mod core;
 

@@ -97,6 +97,7 @@ fn a_c_program_links_the_archive_alone() {
     let (archive, program, c) = (dir.join("liblathe_core.a"), dir.join("program"), dir.join("program.c"));
     let rustc = std::env::var("RUSTC").unwrap_or("rustc".into());
     run(Command::new(rustc)
+        .env("LATHE_SYMBOL_SUFFIX", "")
         .args(["--edition", "2024", "--crate-type", "staticlib", "-C", "panic=abort", "-C", "opt-level=3"])
         .args(["-D", "warnings", "-o"])
         .arg(&archive)

@@ -2,6 +2,9 @@
 //! [`Code`](super::status::Code) as `int32_t` unless it says otherwise; none unwinds.
 //!
 //! A model may be used by many threads at a time, a context by one. A model's code and weights outlive it.
+//!
+//! The root of the crate defines `symbol_suffix!`, which ends the exported names: nothing in the Rust library, a hash of the
+//! sources in archives, so that archives of two versions link into one program and each model keeps its own runtime.
 
 use super::desc::Port;
 use super::model::{Model, ModelCode};
@@ -14,14 +17,14 @@ fn number(result: Result<(), Code>) -> i32 {
     result.map_or_else(|code| code as i32, |()| 0)
 }
 
-/// Defines the exported functions: same name, C calling convention, unmangled.
+/// Defines the exported functions: same name (with the suffix), C calling convention, unmangled.
 macro_rules! exports {
     ($($(#[doc = $doc:literal])+ fn $name:ident($($arg:ident: $ty:ty),* $(,)?) $(-> $ret:ty)? $body:block)*) => {$(
         $(#[doc = $doc])+
         ///
         /// # Safety
         /// Every pointer is null or what the header says, alive, and not used by another thread (a model excepted).
-        #[unsafe(no_mangle)]
+        #[unsafe(export_name = concat!(stringify!($name), symbol_suffix!()))]
         pub unsafe extern "C" fn $name($($arg: $ty),*) $(-> $ret)? {
             // SAFETY: the caller's contract, which the header states; null is checked before each use.
             #[allow(unused_unsafe)]
