@@ -1,6 +1,7 @@
 //! A compiled model in this process.
 
 use super::Compiled;
+use crate::backend::CodeBlob;
 use crate::backend::exec::ExecCode;
 use lathe_ir::{DType, Diagnostic, Tensor};
 use lathe_runtime::core::desc::DType as RuntimeDType;
@@ -10,11 +11,58 @@ use lathe_runtime::{Context, Model, TensorView, Threads};
 use memmap2::{Mmap, MmapMut};
 use std::io::Cursor;
 
+/// Weights somewhere in mapped memory.
+pub(super) struct WeightsMap {
+    pub(super) map: Mmap,
+    /// Where they begin, and how many bytes they have; both were checked against the map.
+    pub(super) at: usize,
+    pub(super) bytes: usize,
+}
+
+impl WeightsMap {
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.map[self.at..self.at + self.bytes]
+    }
+}
+
+/// What a model is made of.
+pub(super) struct Parts<'a> {
+    pub(super) abi: u64,
+    pub(super) code: &'a CodeBlob,
+    pub(super) description: Vec<u8>,
+    pub(super) weights: WeightsMap,
+}
+
 /// What keeps a model's memory alive.
 struct Owner {
     code: ExecCode,
     description: Vec<u8>,
-    weights: Mmap,
+    weights: WeightsMap,
+}
+
+impl Parts<'_> {
+    /// Makes the code executable and opens the model.
+    pub(super) fn open(self, threads: usize) -> Result<InProcess, Diagnostic> {
+        let bug = |error: &dyn std::fmt::Display| Diagnostic::bug(error.to_string());
+        let code = ExecCode::new(self.code).map_err(|error| bug(&error))?;
+        let owner = Box::new(Owner { code, description: self.description, weights: self.weights });
+        let model_code = ModelCode {
+            abi: self.abi,
+            desc: owner.description.as_ptr(),
+            desc_len: owner.description.len() as u64,
+            weights: owner.weights.bytes().as_ptr(),
+            weights_len: owner.weights.bytes as u64,
+            bind: owner.code.bind(),
+            plan: owner.code.plan(),
+            run: owner.code.run(),
+        };
+        // SAFETY: the code was made for this table by this crate; code, description and weights lie in memory that
+        // the boxed owner keeps and that nobody writes any more.
+        let model = unsafe { Model::from_code(&model_code, Some(owner)) }.map_err(|error| bug(&error))?;
+        let threads = if threads == 0 { Threads::Default } else { Threads::Count(threads) };
+        let context = Context::new(&model, threads).map_err(|error| bug(&error))?;
+        Ok(InProcess { context })
+    }
 }
 
 /// A model with one context, ready to run.
@@ -44,33 +92,14 @@ pub fn to_runtime_dtype(dtype: DType) -> RuntimeDType {
 impl InProcess {
     /// Loads code and weights into memory of their own. `threads` = 0 takes as many as the process may use.
     pub fn load(compiled: &Compiled, threads: usize) -> Result<InProcess, Diagnostic> {
-        let bug = |error: &dyn std::fmt::Display| Diagnostic::bug(error.to_string());
-        let code = ExecCode::new(&compiled.code).map_err(|error| bug(&error))?;
-        let description =
-            compiled.description.finish().map_err(|code| Diagnostic::bug(format!("description: {}", code.text())))?;
+        let failed = |error: std::io::Error| Diagnostic::bug(error.to_string());
         let length = compiled.weights.total_bytes() as usize;
         // At least one page, since an empty map is refused.
-        let mut memory = MmapMut::map_anon(length.max(64)).map_err(|error| bug(&error))?;
-        compiled.weights.write(&mut Cursor::new(&mut memory[..])).map_err(|error| bug(&error))?;
-        let weights = memory.make_read_only().map_err(|error| bug(&error))?;
-        let owner = Box::new(Owner { code, description, weights });
-        let model_code = ModelCode {
-            abi: ABI,
-            desc: owner.description.as_ptr(),
-            desc_len: owner.description.len() as u64,
-            weights: owner.weights.as_ptr(),
-            weights_len: length as u64,
-            bind: owner.code.bind(),
-            plan: owner.code.plan(),
-            run: owner.code.run(),
-        };
-        // SAFETY: the code was made for this table by this crate; code, description and weights lie in memory that
-        // the boxed owner keeps and that nobody writes any more.
-        let model = unsafe { Model::from_code(&model_code, Some(owner)) };
-        let model = model.map_err(|error| Diagnostic::bug(error.to_string()))?;
-        let threads = if threads == 0 { Threads::Default } else { Threads::Count(threads) };
-        let context = Context::new(&model, threads).map_err(|error| Diagnostic::bug(error.to_string()))?;
-        Ok(InProcess { context })
+        let mut memory = MmapMut::map_anon(length.max(64)).map_err(failed)?;
+        compiled.weights.write(&mut Cursor::new(&mut memory[..])).map_err(failed)?;
+        let weights = WeightsMap { map: memory.make_read_only().map_err(failed)?, at: 0, bytes: length };
+        // Nobody asks for the hash of weights that were just made.
+        Parts { abi: ABI, code: &compiled.code, description: compiled.describe(0)?, weights }.open(threads)
     }
 
     /// The context.
