@@ -252,7 +252,12 @@ impl<'a> Check<'a, '_> {
         }
         scope.names.extend(initializers);
         self.nodes(&graph.node, &mut scope, function, within);
+        let mut named = IndexSet::new();
         for output in &graph.output {
+            if !output.name.is_empty() && !named.insert(&output.name) {
+                let message = format!("output {} is listed twice", quote(&output.name));
+                self.problems.push(|| Problem::invalid(place(graph), message));
+            }
             if output.name.is_empty() {
                 self.problems.push(|| Problem::invalid(place(graph), "an output has no name"));
             } else if !scope.sees(&output.name) {
