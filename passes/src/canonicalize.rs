@@ -128,27 +128,33 @@ fn broadcast(b: &mut Builder<'_>, op: &Op) -> Seen {
 
 fn slice(b: &mut Builder<'_>, op: &Op) -> Seen {
     let Some(x) = op.operand(0) else { return Ok(None) };
-    let is_forward = |op: &Op| op.ints("steps").iter().all(|&step| step == 1);
-    if !is_forward(op) {
-        return Ok(None);
-    }
-    let (starts, sizes) = (op.dims("starts"), op.dims("sizes"));
-    if starts.iter().all(|dim| dim.is(0)) && b.ty(x).shape.as_slice() == sizes {
+    let (starts, sizes, steps) = (op.dims("starts"), op.dims("sizes"), op.ints("steps"));
+    let is_forward = steps.iter().all(|&step| step == 1);
+    if is_forward && starts.iter().all(|dim| dim.is(0)) && b.ty(x).shape.as_slice() == sizes {
         return Ok(replace(x));
     }
     match producer(b, op, 0) {
-        Some(inner) if inner.code == OpCode::Slice && is_forward(inner) => {
-            let starts: Vec<Dim> = starts.iter().zip(inner.dims("starts")).map(|(a, b)| a + b).collect();
-            let Some(source) = inner.operand(0) else { return Ok(None) };
-            Ok(replace(slice_of(b, source, starts, sizes.to_vec())?))
+        Some(inner) if inner.code == OpCode::Slice => {
+            // Element i is inner element s2 + i * k2, which is element s1 + (s2 + i * k2) * k1 of the source.
+            let outer = starts.iter().zip(inner.dims("starts")).zip(inner.ints("steps"));
+            let starts: Vec<Dim> = outer.map(|((outer, start), &step)| start + &(outer * &Dim::from(step))).collect();
+            let composed: Option<Vec<i64>> =
+                steps.iter().zip(inner.ints("steps")).map(|(outer, inner)| outer.checked_mul(*inner)).collect();
+            let (Some(source), Some(steps)) = (inner.operand(0), composed) else { return Ok(None) };
+            Ok(replace(slice_of(b, source, starts, sizes.to_vec(), &steps)?))
         }
         _ => Ok(None),
     }
 }
 
-fn slice_of(b: &mut Builder<'_>, x: ValueId, starts: Vec<Dim>, sizes: Vec<Dim>) -> Result<ValueId, OpError> {
-    let steps = vec![1; starts.len()];
-    let attrs = [("starts", Attr::dims(starts)), ("sizes", Attr::dims(sizes)), ("steps", Attr::ints(&steps))];
+fn slice_of(
+    b: &mut Builder<'_>,
+    x: ValueId,
+    starts: Vec<Dim>,
+    sizes: Vec<Dim>,
+    steps: &[i64],
+) -> Result<ValueId, OpError> {
+    let attrs = [("starts", Attr::dims(starts)), ("sizes", Attr::dims(sizes)), ("steps", Attr::ints(steps))];
     b.op1(OpCode::Slice, &[x], &attrs)
 }
 
@@ -175,7 +181,8 @@ fn gather(b: &mut Builder<'_>, op: &Op) -> Seen {
     if is_scalar {
         result.remove(axis);
     }
-    let sliced = slice_of(b, x, starts, sizes)?;
+    let steps = vec![1; starts.len()];
+    let sliced = slice_of(b, x, starts, sizes, &steps)?;
     Ok(replace(b.reshape(sliced, result)?))
 }
 

@@ -30,6 +30,11 @@ pub fn run(module: &mut Module, _: &mut PassCx<'_>) -> Result<Changed, Diagnosti
             }
             module.env.symbols.insert(kept.clone(), info);
         }
+        if let (Some(size), info) = (dim.as_const(), &module.env.symbols[&symbol])
+            && (size < info.lo || info.hi.is_some_and(|hi| size > hi))
+        {
+            return Err(Diagnostic::invalid(format!("{symbol} must be {size}, which its range does not hold")).into());
+        }
         for replaced in map.values_mut() {
             *replaced = replaced.substitute(&|other| (*other == symbol).then(|| dim.clone()));
         }

@@ -2,7 +2,9 @@
 
 #![allow(clippy::unwrap_used)]
 
-use lathe_ir::{Attr, Builder, DType, Dim, Module, OpCode, Symbol, SymbolInfo, Tensor, TensorType, ValueId};
+use lathe_ir::{
+    Attr, Builder, DType, Dim, Module, OpCode, Symbol, SymbolInfo, Tensor, TensorType, ValueId, eval_module,
+};
 use lathe_passes::{Options, Report, Stop, optimize};
 
 const WIDTH: i64 = 16;
@@ -149,6 +151,22 @@ fn rules_fire_in_proportion_to_the_layers() {
     let fired = |layers| optimized(layers).1.fired.values().sum::<usize>();
     let (two, four, eight) = (fired(2), fired(4), fired(8));
     assert_eq!(eight - four, 2 * (four - two));
+}
+
+#[test]
+fn strict_keeps_every_bit() {
+    let mut module = encoder(1);
+    let before = module.clone();
+    let options = Options { strict: true, ..Options::default() };
+    optimize(&mut module, &options).unwrap_or_else(|found| panic!("{found}"));
+    assert!(count(&module, OpCode::Erf) == 1 && count(&module, OpCode::Attention) == 0);
+    let row: Vec<f64> = (0..5 * WIDTH).map(|at| f64::from((at * 37 % 101) as i32 - 50) / 25.0).collect();
+    let mask: Vec<f64> = (0..25).map(|at| if at % 5 > at / 5 { f64::NEG_INFINITY } else { 0.0 }).collect();
+    let inputs = vec![
+        Tensor::from_f64(DType::F32, &[1, 5, WIDTH as usize], &row),
+        Tensor::from_f64(DType::F32, &[1, 1, 5, 5], &mask),
+    ];
+    assert_eq!(eval_module(&module, inputs.clone()).unwrap(), eval_module(&before, inputs).unwrap());
 }
 
 #[test]

@@ -14,6 +14,7 @@ family! { "activation":
     "hardswish" in reals "rounded once": "(mul* ?x (hardsigmoid {alpha=0.16666666666666666, beta=0.5} ?x))" => "(hardswish ?x)";
     "hardswish-f32-alpha" in reals "rounded once": "(mul* ?x (hardsigmoid {alpha=0.1666666716337204, beta=0.5} ?x))" => "(hardswish ?x)";
     "hardswish-from-clip" in reals "rounded once": "(mul (mul* ?x (clip {lo=0, hi=6} (add ?x 3))) 0.16666666666666666)" => "(hardswish ?x)";
+    "clip-nothing": "(clip ?x)" => "?x";
     "clip-from-max": "(max ?x ?c)" => "(clip {lo=?lo} ?x)", where is_float("?x"), is_scalar("?c"), attr_of_splat("?lo", "?c");
     "clip-from-min": "(min ?x ?c)" => "(clip {hi=?hi} ?x)", where is_float("?x"), is_scalar("?c"), attr_of_splat("?hi", "?c");
     "clip-of-clip": "(clip {lo=?l2, hi=?h2} (clip {lo=?l1, hi=?h1} ?x))" => "(clip {lo=?lo, hi=?hi} ?x)", where compose_clips("?lo", "?hi", ("?l1", "?h1"), ("?l2", "?h2"));

@@ -304,12 +304,38 @@ pub(super) fn unreshape_constant(d: &str, c: &str, x: &str, s: &str) -> Step {
             return m.set(d, moved);
         }
         let (last, leading) = ty.shape.split_last()?;
-        if !leading.iter().all(|dim| dim.is(1)) || inner.shape.last()? != last || outer.last()? != last {
-            return None;
+        if leading.iter().all(|dim| dim.is(1)) && inner.shape.last()? == last && outer.last()? == last {
+            let moved = reshaped(m, id, &ty, std::slice::from_ref(last))?;
+            return m.set(d, moved);
         }
-        let moved = reshaped(m, id, &ty, std::slice::from_ref(last))?;
+        let shape = moved_units(&ty.shape, &outer, &inner.shape)?;
+        let moved = reshaped(m, id, &ty, &shape)?;
         m.set(d, moved)
     })
+}
+
+/// `inner` and `outer` differ only in where they have axes of size 1; gives the shape that stands to `inner` as `shape`,
+/// which broadcasts to `outer`, stands to `outer`.
+fn moved_units(shape: &[Dim], outer: &[Dim], inner: &[Dim]) -> Option<Vec<Dim>> {
+    let missing = outer.len().checked_sub(shape.len())?;
+    let mut of_long_axes = Vec::new();
+    for (axis, long) in outer.iter().enumerate() {
+        let dim = axis.checked_sub(missing).map_or(&Dim::ONE, |axis| &shape[axis]);
+        if !long.is(1) {
+            of_long_axes.push((long, dim));
+        } else if !dim.is(1) {
+            return None;
+        }
+    }
+    let mut rest = of_long_axes.into_iter();
+    let mut moved = Vec::new();
+    for long in inner {
+        moved.push(match long.is(1) {
+            true => Dim::ONE,
+            false => rest.next().filter(|(outer, _)| *outer == long)?.1.clone(),
+        });
+    }
+    rest.next().is_none().then_some(moved)
 }
 
 /// Axis `a` of `x` reshaped to `s` is the last axis of both; binds `b` to its number in `x`.
