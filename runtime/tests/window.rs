@@ -218,6 +218,19 @@ fn windows_of_every_kind() {
     }
 }
 
+/// The inputs of such images are brought together before use.
+#[test]
+fn pixels_that_share_cache_sets() {
+    for kind in KINDS {
+        let case = Case { kind, h: 14, w: 14, c: 509, gap: (3, 0), ..PLAIN };
+        check(case);
+        check(Case { h: 40, w: 28, c: 256, gap: (0, 0), ..case });
+        check(Case { stride: (2, 2), kernel: (5, 5), pad: (2, 2, 2, 2), ceil: true, ..case });
+        check(Case { dilation: (2, 1), pad: (2, 0, 1, 2), ..case });
+        check(Case { h: 6, pad: (2, 2, 2, 2), ..case });
+    }
+}
+
 #[test]
 fn sizes_rounded_up() {
     for kind in &KINDS[1..] {
@@ -269,8 +282,8 @@ fn max_of_nan_is_nan() {
 
 #[test]
 fn no_bit_depends_on_the_split() {
-    for kind in KINDS {
-        let case = Case { kind, h: 12, w: 21, c: 37, stride: (1, 2), ..PLAIN };
+    for (kind, c) in KINDS.into_iter().flat_map(|kind| [(kind, 37), (kind, 512)]) {
+        let case = Case { kind, h: 12, w: 21, c, stride: (1, 2), ..PLAIN };
         let data = Data::new(&case, Guarded::at_end);
         let (oh, ow) = case.out();
         for (tier, kernels) in tables() {

@@ -9,6 +9,7 @@ use super::sliding::{Slide, Sliding, WindowArgs};
 use super::window::Window;
 
 /// Sum of products, then bias and activation.
+#[derive(Clone, Copy)]
 struct Depthwise;
 
 impl Slide for Depthwise {

@@ -5,6 +5,7 @@ use super::sliding::{Slide, Sliding, WindowArgs};
 use super::window::Window;
 
 /// The largest value, NaN if there is one.
+#[derive(Clone, Copy)]
 struct Max;
 
 impl Slide for Max {
@@ -36,6 +37,7 @@ impl Slide for Max {
 }
 
 /// What divides the sum of an average.
+#[derive(Clone, Copy)]
 struct Average {
     /// Whether padding counts.
     include_pad: bool,
@@ -44,6 +46,7 @@ struct Average {
 }
 
 /// The sum, divided by the number of taps.
+#[derive(Clone, Copy)]
 struct Mean;
 
 impl Slide for Mean {

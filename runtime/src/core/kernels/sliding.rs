@@ -8,13 +8,14 @@
 use super::outline::{Body, Tier, opaque};
 use super::window::Window;
 use core::marker::PhantomData;
+use core::mem::MaybeUninit;
 
 /// What is done with the inputs under the window. Lanes are channels.
-pub(crate) trait Slide: 'static {
+pub(crate) trait Slide: Copy + 'static {
     /// Whether there is a weight per tap and channel.
     const WEIGHTED: bool;
     /// Parameters beyond the window.
-    type Params;
+    type Params: Copy;
     /// What the end of each pixel of a block needs.
     type Line: Copy;
 
@@ -38,7 +39,8 @@ pub(crate) trait Slide: 'static {
 }
 
 /// Sizes and places. Images are NHWC; `x_pixel` and `y_pixel` are the distances between neighbouring pixels.
-pub(crate) struct WindowArgs<S: Slide + ?Sized> {
+#[derive(Clone, Copy)]
+pub(crate) struct WindowArgs<S: Slide> {
     pub(crate) x: *const f32,
     pub(crate) x_pixel: usize,
     pub(crate) channels: usize,
@@ -64,25 +66,97 @@ impl<S: Slide> Body for Sliding<S> {
 
     #[inline(always)]
     unsafe fn body<V: Tier>(args: &mut WindowArgs<S>) {
-        // the pixels whose windows are on the image altogether: `top..bottom` by `left..right`
-        let (left, right) = args.columns.inside(0, args.ow);
-        let (top, bottom) = args.rows.inside(args.begin, args.end);
+        let rows_at_once = args.compact_rows::<V>();
         let mut channel = 0;
         while channel < args.channels {
-            // SAFETY: the blocks cover each pixel once; all windows of a block have the same taps.
+            // SAFETY: by contract; the buffer holds the input rows of so many output rows.
             unsafe {
-                for row in (args.begin..top).chain(bottom..args.end) {
-                    block::<V, S>(args, (row, left), (1, right - left), false, channel);
-                }
-                block::<V, S>(args, (top, left), (bottom - top, right - left), false, channel);
-                for column in (0..left).chain(right..args.ow) {
-                    for row in (args.begin..top).chain(bottom..args.end) {
-                        block::<V, S>(args, (row, column), (1, 1), true, channel);
+                if rows_at_once == 0 {
+                    all::<V, S>(args, channel);
+                } else {
+                    let mut buffer = MaybeUninit::<Compact>::uninit();
+                    for begin in (args.begin..args.end).step_by(rows_at_once) {
+                        let end = args.end.min(begin + rows_at_once);
+                        all::<V, S>(&args.compacted::<V>(begin, end, channel, buffer.as_mut_ptr().cast()), channel);
                     }
-                    block::<V, S>(args, (top, column), (1, bottom - top), true, channel);
                 }
             }
             channel += V::LANES;
+        }
+    }
+}
+
+/// Room for the inputs of one vector of channels, most of the L1 cache.
+#[repr(align(64))]
+struct Compact(#[allow(dead_code, reason = "only its size and alignment matter")] [f32; 6144]);
+
+impl<S: Slide> WindowArgs<S> {
+    /// For how many output rows at a time it pays to bring the inputs together first: pixels whose distance is a multiple
+    /// of a large power of two share few L1 sets, and each input would come from L2 once for every row of the window. 0
+    /// if it does not pay.
+    #[inline(always)]
+    fn compact_rows<V: Tier>(&self) -> usize {
+        let (ways, sets, line) = (8, 64, 16);
+        if !self.x_pixel.is_multiple_of(line) || self.rows.taps <= self.rows.stride || self.end < self.begin + 2 {
+            return 0;
+        }
+        let lines = self.x_pixel / line;
+        // distinct sets of one vector of channels: 64 / gcd(lines, 64)
+        let resident = (ways * sets) >> lines.trailing_zeros().min(6);
+        let span = (self.rows.taps - 1) * self.rows.dilation + 1;
+        let room = size_of::<Compact>() / (4 * V::LANES) / self.columns.size.max(1);
+        if resident > span * self.columns.size || room < span + 2 * self.rows.stride {
+            return 0;
+        }
+        (room - span) / self.rows.stride + 1
+    }
+
+    /// Copies the inputs of the output rows `begin..end`, one vector of channels, to `buffer`: returns the sliding over them.
+    ///
+    /// # Safety
+    /// As [`Sliding`]; the buffer is large enough.
+    #[inline(always)]
+    unsafe fn compacted<V: Tier>(&self, begin: usize, end: usize, channel: usize, buffer: *mut f32) -> WindowArgs<S> {
+        let span = (self.rows.taps - 1) * self.rows.dilation + 1;
+        let size = self.rows.size;
+        let first = self.rows.first(begin).max(0) as usize;
+        let last = ((self.rows.first(end - 1) + span as isize).max(0) as usize).min(size);
+        let n = V::LANES.min(self.channels - channel);
+        for pixel in first * self.columns.size..last * self.columns.size {
+            let to = (pixel - first * self.columns.size) * V::LANES;
+            // SAFETY: `n` channels of the pixel are readable; its place is in the buffer.
+            unsafe { V::load_part(self.x.add(pixel * self.x_pixel + channel), n, V::zero()).store(buffer.add(to)) }
+        }
+        let mut args = *self;
+        args.x = buffer.cast_const().wrapping_sub(channel);
+        args.x_pixel = V::LANES;
+        args.rows.size = last.saturating_sub(first);
+        args.rows.pad += first as isize;
+        (args.begin, args.end) = (begin, end);
+        args
+    }
+}
+
+/// All output pixels of the rows, one vector of channels.
+///
+/// # Safety
+/// As [`Sliding`]; there is such a channel.
+#[inline(always)]
+unsafe fn all<V: Tier, S: Slide>(args: &WindowArgs<S>, channel: usize) {
+    // the pixels whose windows are on the image altogether: `top..bottom` by `left..right`
+    let (left, right) = args.columns.inside(0, args.ow);
+    let (top, bottom) = args.rows.inside(args.begin, args.end);
+    // SAFETY: the blocks cover each pixel once; all windows of a block have the same taps.
+    unsafe {
+        for row in (args.begin..top).chain(bottom..args.end) {
+            block::<V, S>(args, (row, left), (1, right - left), false, channel);
+        }
+        block::<V, S>(args, (top, left), (bottom - top, right - left), false, channel);
+        for column in (0..left).chain(right..args.ow) {
+            for row in (args.begin..top).chain(bottom..args.end) {
+                block::<V, S>(args, (row, column), (1, 1), true, channel);
+            }
+            block::<V, S>(args, (top, column), (1, bottom - top), true, channel);
         }
     }
 }
