@@ -7,7 +7,7 @@
 use super::epilogue::Epilogue;
 use super::gemm_tile::{Tile, TileArgs, layout};
 use super::outline::{Ahead, Body, PANEL, Tier};
-use super::simd::{F32x1, Simd};
+use super::simd::F32x1;
 #[cfg(target_arch = "x86_64")]
 use super::simd::{F32x8, F32x16};
 
@@ -21,17 +21,18 @@ pub(crate) trait Tiles: Sized {
 
     /// The tile of that many rows and panels.
     fn tile<const LAYOUT: u8>(rows: usize, panels: usize) -> TileFn;
+
+    /// The same for the last panel alone, of which only `columns` exist: the most rows, and the tile.
+    fn choose_edge(columns: usize, row_bytes: usize) -> usize;
+    fn edge_tile<const LAYOUT: u8>(rows: usize, columns: usize) -> TileFn;
 }
 
-/// A function from (rows, panels) to the tile, for the listed sizes.
-macro_rules! tile_table {
-    ($(($panels:literal: $($rows:literal)+))+) => {
-        #[inline(always)]
-        fn tile<const LAYOUT: u8>(rows: usize, panels: usize) -> TileFn {
-            match (panels, rows) {
-                $($(($panels, $rows) => <Self as Tier>::run::<Tile<$rows, { $panels * PANEL / Self::LANES }, LAYOUT>>,)+)+
-                _ => <Self as Tier>::run::<Tile<1, { PANEL / Self::LANES }, LAYOUT>>,
-            }
+/// The tile of `$rows` rows and a number of vectors, among the listed numbers of rows.
+macro_rules! tile_of {
+    ($tier:ty, $rows:expr, $vectors:expr, $layout:ident: $($listed:literal)+) => {
+        match $rows {
+            $($listed => <$tier as Tier>::run::<Tile<$listed, { $vectors }, $layout>>,)+
+            _ => <$tier as Tier>::run::<Tile<1, { $vectors }, $layout>>,
         }
     };
 }
@@ -41,7 +42,18 @@ impl Tiles for F32x1 {
     fn choose(_rows: usize, _panels_left: usize, _row_bytes: usize) -> (usize, usize) {
         (1, 2)
     }
-    tile_table! { (1: 1 2) }
+    #[inline(always)]
+    fn tile<const LAYOUT: u8>(rows: usize, _panels: usize) -> TileFn {
+        tile_of!(F32x1, rows, 16, LAYOUT: 1 2)
+    }
+    #[inline(always)]
+    fn choose_edge(_columns: usize, _row_bytes: usize) -> usize {
+        2
+    }
+    #[inline(always)]
+    fn edge_tile<const LAYOUT: u8>(rows: usize, _columns: usize) -> TileFn {
+        tile_of!(F32x1, rows, 16, LAYOUT: 1 2)
+    }
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -54,7 +66,26 @@ impl Tiles for F32x8 {
             _ => (1, 6),
         }
     }
-    tile_table! { (1: 1 2 3 4 5 6) (2: 1 2 3) (4: 1) }
+    #[inline(always)]
+    fn tile<const LAYOUT: u8>(rows: usize, panels: usize) -> TileFn {
+        match panels {
+            4 => tile_of!(F32x8, rows, 8, LAYOUT: 1),
+            2 => tile_of!(F32x8, rows, 4, LAYOUT: 1 2 3),
+            _ => tile_of!(F32x8, rows, 2, LAYOUT: 1 2 3 4 5 6),
+        }
+    }
+    #[inline(always)]
+    fn choose_edge(columns: usize, row_bytes: usize) -> usize {
+        if columns <= 8 && !row_bytes.is_multiple_of(4096) { 12 } else { 6 }
+    }
+    #[inline(always)]
+    fn edge_tile<const LAYOUT: u8>(rows: usize, columns: usize) -> TileFn {
+        if columns <= 8 {
+            tile_of!(F32x8, rows, 1, LAYOUT: 1 2 3 4 5 6 7 8 9 10 11 12)
+        } else {
+            tile_of!(F32x8, rows, 2, LAYOUT: 1 2 3 4 5 6)
+        }
+    }
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -83,12 +114,34 @@ impl Tiles for F32x16 {
             },
         )
     }
-    tile_table! {
-        (1: 1 2 3 4 5 6 7 8 9 10 11 12 13 14)
-        (2: 1 2 3 4 5 6 7 8 9 10 11 12 13 14)
-        (3: 1 2 3 4 5 6 7 8 9)
-        (4: 1 2 3 4 5 6)
-        (8: 1 2)
+    #[inline(always)]
+    fn tile<const LAYOUT: u8>(rows: usize, panels: usize) -> TileFn {
+        match panels {
+            8 => tile_of!(F32x16, rows, 8, LAYOUT: 1 2),
+            4 => tile_of!(F32x16, rows, 4, LAYOUT: 1 2 3 4 5 6),
+            3 => tile_of!(F32x16, rows, 3, LAYOUT: 1 2 3 4 5 6 7 8 9),
+            2 => tile_of!(F32x16, rows, 2, LAYOUT: 1 2 3 4 5 6 7 8 9 10 11 12 13 14),
+            _ => tile_of!(F32x16, rows, 1, LAYOUT: 1 2 3 4 5 6 7 8 9 10 11 12 13 14),
+        }
+    }
+    #[inline(always)]
+    fn choose_edge(columns: usize, row_bytes: usize) -> usize {
+        if row_bytes.is_multiple_of(4096) {
+            6
+        } else if columns <= 8 {
+            12
+        } else {
+            14
+        }
+    }
+    #[inline(always)]
+    fn edge_tile<const LAYOUT: u8>(rows: usize, columns: usize) -> TileFn {
+        if columns <= 8 {
+            // half a vector in half the time
+            F32x8::edge_tile::<LAYOUT>(rows, columns)
+        } else {
+            tile_of!(F32x16, rows, 1, LAYOUT: 1 2 3 4 5 6 7 8 9 10 11 12 13 14)
+        }
     }
 }
 
@@ -121,7 +174,9 @@ impl Body for Gemm {
     #[inline(always)]
     unsafe fn body<V: Tier>(args: &mut GemmArgs) {
         let GemmArgs { m, n, k, a, lda, b, b_row, b_panel, packed, c, ldc, epilogue } = *args;
-        let panels = if packed { n.div_ceil(PANEL) } else { n / PANEL };
+        // a last panel that is half empty, or that may not be read whole, is an edge
+        let edge = n % PANEL > 0 && (!packed || n % PANEL <= PANEL / 2);
+        let panels = if edge { n / PANEL } else { n.div_ceil(PANEL) };
 
         let mut panel = 0;
         while panel < panels {
@@ -152,8 +207,9 @@ impl Body for Gemm {
             panel += width;
         }
         let column = panels * PANEL;
-        if column < n {
-            let (_, max_rows) = V::choose(m, 1, lda.wrapping_mul(4));
+        if edge {
+            let columns = n - column;
+            let max_rows = V::choose_edge(columns, lda.wrapping_mul(4));
             let mut args = TileArgs {
                 a,
                 lda,
@@ -164,12 +220,14 @@ impl Body for Gemm {
                 c: c.wrapping_add(column),
                 ldc,
                 tiles: 0,
-                columns: n - column,
+                columns,
                 epilogue: epilogue.at(0, column),
                 ahead: Ahead::new(b, 0, 1, 1),
             };
-            // SAFETY: the masked tile touches no column beyond `n`; `rows` covers all of `m` exactly.
-            unsafe { rows(&mut args, m, max_rows, |count| V::tile::<{ layout::MASKED }>(count, 1)) }
+            let tile = if packed { V::edge_tile::<{ layout::PACKED }> } else { V::edge_tile::<{ layout::MASKED }> };
+            // SAFETY: packed columns exist as padding, the masked tile touches none beyond `n`; `rows` covers all of `m`
+            // exactly. A tier has the instructions of those below.
+            unsafe { rows(&mut args, m, max_rows, |count| tile(count, columns)) }
         }
     }
 }
