@@ -85,7 +85,8 @@ fn inputs(module: &Module) -> Option<Vec<Tensor>> {
 
 #[test]
 fn whole_way() {
-    let mut paths: Vec<_> = std::fs::read_dir("tests/models/onnx").unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut paths: Vec<_> =
+        std::fs::read_dir("tests/models/onnx").unwrap().map(|entry| entry.unwrap().path()).collect();
     paths.retain(|path| path.extension().is_some_and(|extension| extension == "onnx"));
     paths.push("examples/digits/digits.onnx".into());
     paths.sort();

@@ -31,6 +31,9 @@ pub(super) struct ModelArgs {
     /// Code generator
     #[arg(long, value_name = "B", default_value = "cranelift")]
     pub(super) backend: String,
+    /// File with the weights of a .lathe file that was compiled with --weights
+    #[arg(long, value_name = "FILE")]
+    pub(super) weights_from: Option<PathBuf>,
     /// Write the module after each pass that changed it to this folder
     #[arg(long, value_name = "DIR")]
     dump: Option<PathBuf>,

@@ -4,8 +4,8 @@ use super::Failure;
 use super::args::{ModelArgs, ThreadArgs};
 use super::console::{Steps, size};
 use super::inputs::InputArgs;
-use crate::artifact::{InProcess, to_runtime_dtype};
-use crate::pipeline;
+use crate::artifact::{InProcess, lathe_file, to_runtime_dtype};
+use crate::pipeline::{self, FileKind};
 use clap::Args;
 use lathe_ir::{Diagnostic, Tensor};
 use lathe_runtime::{TensorView, TensorViewMut};
@@ -54,6 +54,13 @@ pub(super) fn prepare(
 ) -> Result<Prepared, Failure> {
     let mut settings = model.settings()?;
     let started = Instant::now();
+    if pipeline::file_kind(&model.model) == FileKind::Lathe {
+        steps.step("load");
+        let mut loaded = lathe_file::load_with_weights(&model.model, model.weights_from.as_deref(), threads)?;
+        let compile = started.elapsed();
+        let names: Vec<String> = loaded.context().model().inputs().into_iter().map(|port| port.name).collect();
+        return Ok(Prepared { inputs: given.read(&names)?, model: loaded, compile });
+    }
     let ports = pipeline::inputs_of(&model.model, &settings.import)?;
     let names: Vec<String> = ports.iter().map(|(name, _)| name.clone()).collect();
     let tensors = given.read(&names)?;

@@ -3,7 +3,8 @@
 use super::Failure;
 use super::args::ModelArgs;
 use super::console::size;
-use crate::pipeline;
+use crate::artifact::lathe_file;
+use crate::pipeline::{self, FileKind};
 use crate::plan;
 use clap::{Args, ValueEnum};
 use std::collections::BTreeMap;
@@ -17,6 +18,9 @@ pub(super) struct InspectArgs {
     /// What to show of a model
     #[arg(long, value_enum, default_value_t = What::Summary)]
     show: What,
+    /// Compare the weights of a .lathe file with their checksum
+    #[arg(long)]
+    verify: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -31,6 +35,9 @@ enum What {
 
 pub(super) fn run(args: &InspectArgs, out: &mut dyn Write) -> Result<(), Failure> {
     let path = &args.model.model;
+    if pipeline::file_kind(path) == FileKind::Lathe {
+        return artifact(args, out);
+    }
     let settings = args.model.settings()?;
     let mut module = pipeline::load_module(path, &settings.import)?;
     if args.show == What::Ir {
@@ -62,5 +69,37 @@ pub(super) fn run(args: &InspectArgs, out: &mut dyn Write) -> Result<(), Failure
         size(plan.arena_bytes.max(0) as u64),
         plan.program.kernels.len()
     );
+    Ok(())
+}
+
+/// What a `.lathe` file says of itself.
+fn artifact(args: &InspectArgs, out: &mut dyn Write) -> Result<(), Failure> {
+    let path = &args.model.model;
+    let weights = args.model.weights_from.as_deref();
+    let info = if args.verify { lathe_file::verify(path, weights)? } else { lathe_file::info(path)? };
+    let _ = writeln!(
+        out,
+        "file {}, code {}, weights {}",
+        size(info.file_bytes),
+        size(info.code_bytes),
+        size(info.weight_bytes)
+    );
+    if let Some(file) = &info.weights_file {
+        let _ = writeln!(out, "weights in {}", file.display());
+    }
+    let fits = if info.abi_fits { "fits this lathe" } else { "needs another version of lathe" };
+    let _ = writeln!(out, "runtime table {:016x}, {fits}", info.abi);
+    let mut loaded = lathe_file::load_with_weights(path, weights, 1)?;
+    let model = loaded.context().model();
+    for (kind, ports) in [("input", model.inputs()), ("output", model.outputs())] {
+        for port in ports {
+            let dims: Vec<String> =
+                port.dims.iter().map(|dim| dim.map_or("?".to_owned(), |size| size.to_string())).collect();
+            let _ = writeln!(out, "{kind:7} {}: {:?}[{}]", port.name, port.dtype, dims.join(","));
+        }
+    }
+    if args.verify {
+        let _ = writeln!(out, "checksums are right");
+    }
     Ok(())
 }

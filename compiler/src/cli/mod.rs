@@ -4,6 +4,7 @@
 mod args;
 mod bench;
 mod check;
+mod compile;
 mod console;
 mod inputs;
 mod inspect;
@@ -28,6 +29,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Run(run::RunArgs),
+    Compile(compile::CompileArgs),
     Opt(opt::OptArgs),
     Check(check::CheckArgs),
     Bench(bench::BenchArgs),
@@ -66,6 +68,7 @@ pub fn main() -> u8 {
     let mut out = std::io::stdout().lock();
     let result = match cli.command {
         Command::Run(args) => run::run(&args, &mut out),
+        Command::Compile(args) => compile::run(&args, &mut out),
         Command::Opt(args) => opt::run(&args, &mut out),
         Command::Check(args) => check::run(&args, &mut out),
         Command::Bench(args) => bench::run(&args, &mut out),
