@@ -11,6 +11,7 @@ pub mod decode;
 pub mod dtype;
 pub mod encode;
 pub mod error;
+pub mod export;
 pub mod external;
 pub mod functions;
 pub mod import;

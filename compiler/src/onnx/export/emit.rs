@@ -1,0 +1,283 @@
+//! The ONNX graph under construction: nodes, names, constants, casts.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bytes::Bytes;
+use lathe_ir::{DType, Dim, Module, Symbol, Tensor, ValueId, WeightId};
+
+use super::kernels::compute_type;
+use crate::onnx::proto::{AttributeProto, AttributeType, GraphProto, NodeProto, TensorProto};
+
+/// What makes up an op, or why it cannot be written. The message has no place.
+pub(super) type R<T> = Result<T, String>;
+
+/// A value of the ONNX graph.
+#[derive(Clone, Debug)]
+pub(super) struct Val {
+    pub(super) name: String,
+    pub(super) dtype: DType,
+}
+
+/// An input of a node.
+#[derive(Clone, Copy)]
+pub(super) enum In<'v> {
+    /// Of the type that the operator computes in.
+    T(&'v Val),
+    /// Of a type of its own.
+    Raw(&'v Val),
+    /// Left out.
+    Absent,
+}
+
+impl<'v> In<'v> {
+    /// An optional input of the type that the operator computes in.
+    pub(super) fn opt(val: Option<&'v Val>) -> In<'v> {
+        val.map_or(In::Absent, In::T)
+    }
+}
+
+/// The graph so far.
+pub(super) struct Emitter<'a> {
+    pub(super) module: &'a Module,
+    pub(super) graph: GraphProto,
+    /// What IR values are called, by id.
+    pub(super) values: Vec<Option<Val>>,
+    /// Where the size of a symbol can be read: a value and an axis.
+    pub(super) sources: BTreeMap<Symbol, (String, usize)>,
+    /// Nodes of shape arithmetic by operator and inputs.
+    pub(super) dim_nodes: BTreeMap<(&'static str, Vec<String>), String>,
+    /// Vectors of dimensions.
+    pub(super) dim_vectors: BTreeMap<Vec<Dim>, String>,
+    /// Name that the nodes of the current op are called after.
+    pub(super) base: String,
+    value_names: BTreeSet<String>,
+    node_names: BTreeSet<String>,
+    /// Next number for a name that is taken.
+    suffixes: BTreeMap<String, usize>,
+    tensors: BTreeMap<Tensor, String>,
+    weights: BTreeMap<WeightId, String>,
+    /// Operand and permutation of values that are transposes.
+    transposes: BTreeMap<String, (String, Vec<i64>)>,
+}
+
+impl<'a> Emitter<'a> {
+    /// An empty graph; `taken` are names that no value made here may have.
+    pub(super) fn new(module: &'a Module, taken: BTreeSet<String>) -> Emitter<'a> {
+        Emitter {
+            module,
+            graph: GraphProto { name: "main".to_owned(), ..GraphProto::default() },
+            values: vec![None; module.main.value_count()],
+            sources: BTreeMap::new(),
+            dim_nodes: BTreeMap::new(),
+            dim_vectors: BTreeMap::new(),
+            base: String::new(),
+            value_names: taken,
+            node_names: BTreeSet::new(),
+            suffixes: BTreeMap::new(),
+            tensors: BTreeMap::new(),
+            weights: BTreeMap::new(),
+            transposes: BTreeMap::new(),
+        }
+    }
+
+    /// What an IR value is called.
+    pub(super) fn value(&self, id: ValueId) -> R<Val> {
+        let val = self.values.get(id.index()).and_then(Option::as_ref);
+        val.cloned().ok_or_else(|| format!("{id} is used before it is made"))
+    }
+
+    /// A name like `wanted` that no value has.
+    fn value_name(&mut self, wanted: &str) -> String {
+        unused(&mut self.value_names, &mut self.suffixes, wanted)
+    }
+
+    /// A node with that many outputs, in the types its inputs have.
+    pub(super) fn node(
+        &mut self,
+        operator: &str,
+        inputs: Vec<String>,
+        attributes: Vec<AttributeProto>,
+        outputs: usize,
+    ) -> Vec<String> {
+        let wanted = if self.base.is_empty() { operator.to_owned() } else { self.base.clone() };
+        let name = unused(&mut self.node_names, &mut self.suffixes, &wanted);
+        let output: Vec<String> = (0..outputs).map(|index| self.value_name(&format!("{name}:{index}"))).collect();
+        self.graph.node.push(NodeProto {
+            input: inputs,
+            output: output.clone(),
+            name,
+            op_type: operator.to_owned(),
+            attribute: attributes,
+            ..NodeProto::default()
+        });
+        output
+    }
+
+    /// A node with one output.
+    pub(super) fn node1(&mut self, operator: &str, inputs: Vec<String>, attributes: Vec<AttributeProto>) -> String {
+        self.node(operator, inputs, attributes, 1).pop().unwrap_or_default()
+    }
+
+    /// An operator in a type that it has a kernel for, between casts where that is not the operands' own. `outputs` are
+    /// the element types of the outputs, `None` for the operands' own.
+    pub(super) fn kernels(
+        &mut self,
+        operator: &str,
+        inputs: &[In<'_>],
+        attributes: Vec<AttributeProto>,
+        outputs: &[Option<DType>],
+    ) -> R<Vec<Val>> {
+        let own = inputs.iter().find_map(|input| if let In::T(val) = input { Some(val.dtype) } else { None });
+        let own = own.ok_or_else(|| format!("{operator} without operands"))?;
+        let Some(compute) = compute_type(operator, own) else {
+            return Err(format!("ONNX's {operator} does not take {own}"));
+        };
+        let mut names = Vec::new();
+        for input in inputs {
+            names.push(match input {
+                In::T(val) => self.cast(val, compute).name,
+                In::Raw(val) => val.name.clone(),
+                In::Absent => String::new(),
+            });
+        }
+        while names.last().is_some_and(String::is_empty) {
+            names.pop();
+        }
+        let made = self.node(operator, names, attributes, outputs.len());
+        let results = made.into_iter().zip(outputs).map(|(name, fixed)| match fixed {
+            Some(dtype) => Val { name, dtype: *dtype },
+            None => self.cast(&Val { name, dtype: compute }, own),
+        });
+        Ok(results.collect())
+    }
+
+    /// [`Emitter::kernels`] with one output of the operands' type.
+    pub(super) fn kernel(&mut self, operator: &str, inputs: &[In<'_>], attributes: Vec<AttributeProto>) -> R<Val> {
+        self.kernels(operator, inputs, attributes, &[None])?.pop().ok_or_else(|| format!("{operator} gives nothing"))
+    }
+
+    /// An operator on operands of one type, without attributes.
+    pub(super) fn apply(&mut self, operator: &str, operands: &[&Val]) -> R<Val> {
+        let inputs: Vec<In<'_>> = operands.iter().map(|val| In::T(val)).collect();
+        self.kernel(operator, &inputs, Vec::new())
+    }
+
+    /// A condition on operands of one type, without attributes.
+    pub(super) fn test(&mut self, operator: &str, operands: &[&Val]) -> R<Val> {
+        let inputs: Vec<In<'_>> = operands.iter().map(|val| In::T(val)).collect();
+        let mut made = self.kernels(operator, &inputs, Vec::new(), &[Some(DType::Bool)])?;
+        made.pop().ok_or_else(|| format!("{operator} gives nothing"))
+    }
+
+    /// `a` where `condition` holds, else `b`.
+    pub(super) fn select(&mut self, condition: &Val, a: &Val, b: &Val) -> R<Val> {
+        self.kernel("Where", &[In::Raw(condition), In::T(a), In::T(b)], Vec::new())
+    }
+
+    /// `val` in another type; itself if it has it.
+    pub(super) fn cast(&mut self, val: &Val, to: DType) -> Val {
+        if val.dtype == to {
+            return val.clone();
+        }
+        let name = self.node1("Cast", vec![val.name.clone()], vec![int("to", i64::from(to.onnx_code()))]);
+        Val { name, dtype: to }
+    }
+
+    /// `val` with axis i being its axis perm[i]; transposes of transposes are one, or none.
+    pub(super) fn transpose(&mut self, val: &Val, perm: &[i64]) -> Val {
+        let (source, whole) = match self.transposes.get(&val.name) {
+            Some((source, inner)) => {
+                (source.clone(), perm.iter().filter_map(|&axis| inner.get(axis as usize).copied()).collect())
+            }
+            None => (val.name.clone(), perm.to_vec()),
+        };
+        if whole.iter().copied().eq(0..whole.len() as i64) {
+            return Val { name: source, dtype: val.dtype };
+        }
+        let name = self.node1("Transpose", vec![source.clone()], vec![ints("perm", &whole)]);
+        self.transposes.insert(name.clone(), (source, whole));
+        Val { name, dtype: val.dtype }
+    }
+
+    /// An initializer of that value; equal ones are one.
+    pub(super) fn constant(&mut self, tensor: &Tensor) -> Val {
+        if let Some(name) = self.tensors.get(tensor) {
+            return Val { name: name.clone(), dtype: tensor.dtype() };
+        }
+        let name = self.value_name("const");
+        self.initializer(&name, tensor);
+        self.tensors.insert(tensor.clone(), name.clone());
+        Val { name, dtype: tensor.dtype() }
+    }
+
+    /// The initializer of a weight; its bytes are shared, not copied.
+    pub(super) fn weight(&mut self, id: WeightId) -> R<Val> {
+        let weight = self.module.env.weight(id).ok_or_else(|| format!("there is no weight {id}"))?;
+        let dtype = weight.value.dtype();
+        if let Some(name) = self.weights.get(&id) {
+            return Ok(Val { name: name.clone(), dtype });
+        }
+        let name = self.value_name(if weight.name.is_empty() { "weight" } else { &weight.name });
+        self.initializer(&name, &weight.value);
+        self.weights.insert(id, name.clone());
+        Ok(Val { name, dtype })
+    }
+
+    fn initializer(&mut self, name: &str, tensor: &Tensor) {
+        let sizes: Vec<i64> = tensor.shape().iter().map(|&size| size as i64).collect();
+        let code = tensor.dtype().onnx_code();
+        self.graph.initializer.push(TensorProto::from_raw(name, code, &sizes, tensor.bytes().clone()));
+    }
+
+    /// A scalar constant.
+    pub(super) fn scalar(&mut self, dtype: DType, value: f64) -> Val {
+        self.constant(&Tensor::scalar(dtype, value))
+    }
+
+    /// An i64 vector.
+    pub(super) fn vector(&mut self, values: &[i64]) -> Val {
+        self.constant(&Tensor::from_i64(DType::I64, &[values.len()], values))
+    }
+}
+
+/// `wanted`, or with a number behind it that makes it new.
+fn unused(taken: &mut BTreeSet<String>, suffixes: &mut BTreeMap<String, usize>, wanted: &str) -> String {
+    let mut name = wanted.to_owned();
+    while !taken.insert(name.clone()) {
+        let suffix = suffixes.entry(wanted.to_owned()).or_insert(0);
+        *suffix += 1;
+        name = format!("{wanted}_{suffix}");
+    }
+    name
+}
+
+fn attribute(name: &str, kind: AttributeType) -> AttributeProto {
+    AttributeProto { name: name.to_owned(), r#type: kind as i32, ..AttributeProto::default() }
+}
+
+/// An integer attribute.
+pub(super) fn int(name: &str, value: i64) -> AttributeProto {
+    AttributeProto { i: Some(value), ..attribute(name, AttributeType::Int) }
+}
+
+/// A float attribute.
+pub(super) fn float(name: &str, value: f64) -> AttributeProto {
+    AttributeProto { f: Some(value as f32), ..attribute(name, AttributeType::Float) }
+}
+
+/// A list of integers as attribute.
+pub(super) fn ints(name: &str, values: &[i64]) -> AttributeProto {
+    AttributeProto { ints: values.to_vec(), ..attribute(name, AttributeType::Ints) }
+}
+
+/// A word as attribute.
+pub(super) fn word(name: &str, value: &str) -> AttributeProto {
+    AttributeProto { s: Some(Bytes::copy_from_slice(value.as_bytes())), ..attribute(name, AttributeType::String) }
+}
+
+/// A tensor as attribute.
+pub(super) fn tensor(name: &str, value: &Tensor) -> AttributeProto {
+    let sizes: Vec<i64> = value.shape().iter().map(|&size| size as i64).collect();
+    let proto = TensorProto::from_raw("", value.dtype().onnx_code(), &sizes, value.bytes().clone());
+    AttributeProto { t: Some(Box::new(proto)), ..attribute(name, AttributeType::Tensor) }
+}
