@@ -77,14 +77,8 @@ fn random_cases(code: OpCode, rng: &mut Rng, count: usize, edge: fn(DType) -> DT
         let inputs: Vec<Tensor> = case.operands.iter().flatten().map(|x| at_edge(x, edge, finite)).collect();
         let Ok(results) = eval_module(&module, inputs.clone()) else { continue };
         // onnxruntime refuses windows and rows without elements.
-        let windows = [
-            OpCode::Conv,
-            OpCode::ConvTranspose,
-            OpCode::MaxPool,
-            OpCode::AvgPool,
-            OpCode::Resize,
-            OpCode::LayerNorm,
-        ];
+        let windows =
+            [OpCode::Conv, OpCode::ConvTranspose, OpCode::MaxPool, OpCode::AvgPool, OpCode::Resize, OpCode::LayerNorm];
         let empty = inputs.iter().chain(&results).any(Tensor::is_empty);
         if !(finite && empty && windows.contains(&code)) {
             cases.push((module, inputs));

@@ -2,6 +2,7 @@
 
 use super::Failure;
 use super::args::ModelArgs;
+use crate::onnx::export;
 use crate::pipeline;
 use clap::Args;
 use lathe_ir::Diagnostic;
@@ -40,6 +41,9 @@ pub(super) fn run(args: &OptArgs, out: &mut dyn Write) -> Result<(), Failure> {
         let _ = write!(out, "{}", lathe_ir::text::print_module(&module));
         return Ok(());
     };
+    if path.extension().is_some_and(|extension| extension == "onnx") {
+        return Ok(export::write(&module, path)?);
+    }
     let text = lathe_ir::text::print_module(&module);
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(std::path::Path::new("."));
     let mut file = tempfile::NamedTempFile::new_in(folder).map_err(|error| failed(&error))?;

@@ -14,8 +14,7 @@ pub(super) fn resize(cx: &mut Cx<'_, '_>) -> R<Vec<Val>> {
     }
     // Only what counts: engines refuse the rest.
     let mode = cx.op.word("mode");
-    let mut attributes =
-        vec![word("mode", mode), word("coordinate_transformation_mode", cx.op.word("coordinates"))];
+    let mut attributes = vec![word("mode", mode), word("coordinate_transformation_mode", cx.op.word("coordinates"))];
     if mode == "nearest" {
         attributes.push(word("nearest_mode", cx.op.word("nearest")));
     }
