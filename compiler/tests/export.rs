@@ -196,29 +196,34 @@ fn round_trip(module: &Module, inputs: &[Tensor]) -> Result<(), String> {
     Ok(())
 }
 
+/// Words of the errors that are right: what ONNX cannot say, and what the importer does not read.
+const REFUSED: &[(OpCode, &str)] = &[
+    (OpCode::Pow, "ONNX's Pow does not take u64"),
+    (OpCode::MaxPool, "ONNX's MaxPool does not take"),
+    (OpCode::Resize, "ONNX's Resize takes a size or a scale"),
+    (OpCode::DynSlice, "starts or ends are computed"),
+    (OpCode::Slice, "negative depends on a dimension"),
+];
+
 #[test]
 fn random_modules_come_back() {
     let mut rng = Rng::new(7);
-    let (mut failed, mut done) = (Vec::new(), 0);
+    let (mut failed, mut done, mut refused) = (Vec::new(), 0, 0);
     for code in OpCode::all().filter(|code| !generate::has_regions(*code)) {
-        let cases = random_cases(code, &mut rng, 40, same, false);
+        // Infinite values times the zeros of a causal mask are NaN.
+        let cases = random_cases(code, &mut rng, 40, same, code == OpCode::Attention);
         assert!(cases.len() >= 20, "only {} cases of {}", cases.len(), code.name());
         for (module, inputs) in cases {
-            done += 1;
-            if let Err(message) = round_trip(&module, &inputs) {
-                failed.push(format!("{}: {message}\n{}{inputs:?}", code.name(), show(&module)));
+            match round_trip(&module, &inputs) {
+                Ok(()) => done += 1,
+                Err(text) if REFUSED.iter().any(|(of, words)| *of == code && text.contains(words)) => refused += 1,
+                Err(text) => failed.push(format!("{}: {text}\n{}{inputs:?}", code.name(), show(&module))),
             }
         }
     }
-    if let Ok(path) = std::env::var("LATHE_EXPORT_FAILED") {
-        std::fs::write(path, failed.join("\n=====\n")).unwrap();
-    }
-    assert!(
-        failed.is_empty(),
-        "{} of {done} modules fail:\n{}",
-        failed.len(),
-        failed[..failed.len().min(5)].join("\n\n")
-    );
+    let shown = failed[..failed.len().min(5)].join("\n\n");
+    assert!(failed.is_empty(), "{done} modules come back, {refused} are refused, {} fail:\n{shown}", failed.len());
+    assert!(refused < done / 20, "{refused} of {done} modules are refused");
 }
 
 /// Modules in which dimensions become data; N is 5.

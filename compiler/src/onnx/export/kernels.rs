@@ -79,7 +79,8 @@ const ROWS: &[Row] = &[
     Row(&["TopK"], &[F32, F64, I8, I16, I32, I64, U8], &[U64], Value),
     Row(&["Softmax", "LogSoftmax"], &[F32, F64], &[], Value),
     Row(&["LayerNormalization"], &[F32, F64, F16, BF16], &[], Value),
-    Row(&["MatMul"], &[F32, F64, I32, I64, U32, U64], &[], Wrap),
+    // onnxruntime's kernels for unsigned types fail where a row is empty.
+    Row(&["MatMul"], &[F32, F64, I32, I64], &[], Wrap),
     Row(&["MaxPool"], &[F32, F64, I8, U8], &[], Value),
     Row(&["Resize"], &[F32, I8, I32, U8], &[F64, I64, U64], Wrap),
 ];

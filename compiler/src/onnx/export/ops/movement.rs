@@ -1,5 +1,6 @@
 //! Constants, dimensions as data, and ops that move elements.
 
+use lathe_ir::dim::LIMIT;
 use lathe_ir::{Attr, DType, Dim};
 
 use super::{Cx, one};
@@ -62,7 +63,12 @@ pub(super) fn slice(cx: &mut Cx<'_, '_>) -> R<Vec<Val>> {
         let end = &starts[axis] + &(&sizes[axis] * &Dim::from(steps[axis]));
         from.push(counted(&starts[axis], &shape[axis]));
         // Counted from the front, an end before the first element would mean one near the last.
-        to.push(if steps[axis] < 0 { &end - &shape[axis] } else { counted(&end, &shape[axis]) });
+        to.push(match end.as_const() {
+            _ if steps[axis] > 0 => counted(&end, &shape[axis]),
+            Some(end) if end < 0 => Dim::from(-LIMIT),
+            Some(_) => end,
+            None => &end - &shape[axis],
+        });
     }
     let (from, to) = (cx.emitter.dims(&from)?, cx.emitter.dims(&to)?);
     let steps: Vec<i64> = axes.iter().map(|&axis| steps[axis]).collect();
