@@ -44,8 +44,8 @@ pub(super) fn prelu(cx: &mut NodeCx<'_, '_>) -> R<Vec<Val>> {
 /// Selu: gamma * elu(x, alpha).
 pub(super) fn selu(cx: &mut NodeCx<'_, '_>) -> R<Vec<Val>> {
     let x = cx.input(0)?;
-    let alpha = cx.float_or("alpha", 1.67326319217681884765625)?;
-    let gamma = cx.float_or("gamma", 1.05070102214813232421875)?;
+    let alpha = cx.float_or("alpha", 1.673_263_192_176_818_8)?;
+    let gamma = cx.float_or("gamma", 1.050_701_022_148_132_3)?;
     let elu = cx.op(OpCode::Elu, &[x], &[("alpha", Attr::float(alpha))])?;
     one(super::matmul::scaled(cx, elu, gamma)?)
 }

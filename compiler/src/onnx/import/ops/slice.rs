@@ -189,8 +189,11 @@ pub(super) fn join(cx: &mut NodeCx<'_, '_>, inputs: &[Val], axis: usize) -> R<Va
     }
 }
 
+/// Sizes of a tensor, and its elements so far as they are known.
+type Joined = (Vec<usize>, Vec<Option<Elem>>);
+
 /// Sizes and elements of a concatenation; `None` if nothing of it is known.
-fn joined(cx: &mut NodeCx<'_, '_>, inputs: &[Val], axis: usize) -> R<Option<(Vec<usize>, Vec<Option<Elem>>)>> {
+fn joined(cx: &mut NodeCx<'_, '_>, inputs: &[Val], axis: usize) -> R<Option<Joined>> {
     let mut parts = Vec::new();
     for &input in inputs {
         let Some(sizes) = cx.sizes(input)? else { return Ok(None) };
