@@ -96,7 +96,7 @@ const HEADER: u64 = 60;
 
 /// A member's header; time and owner are left out, so that the same content gives the same bytes.
 fn member(out: &mut dyn Write, name: &str, bytes: u64) -> io::Result<()> {
-    write!(out, "{:<16}{:<12}{:<6}{:<6}{:<8}{bytes:<10}`\n", format!("{name}/"), 0, 0, 0, 644)
+    writeln!(out, "{:<16}{:<12}{:<6}{:<6}{:<8}{bytes:<10}`", format!("{name}/"), 0, 0, 0, 644)
 }
 
 /// Members begin at even offsets.

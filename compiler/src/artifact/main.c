@@ -127,6 +127,8 @@ static bool numbers(reader *r, unsigned wire, uint64_t fixed, uint64_t bytes, el
   if (wire == 2) {
     uint64_t length;
     if (!varint(r, &length) || !take(r, length, &part)) return false;
+  } else if (wire != (fixed == 4 ? 5 : fixed == 8 ? 1 : 0)) {
+    return false;
   }
   do {
     if (wire == 2 && part.at == part.end) break;

@@ -307,7 +307,7 @@ impl<'a> Emitter<'a> {
         w.write_shstrtab();
 
         w.write_null_section_header();
-        let alloc = u64::from(elf::SHF_ALLOC.0);
+        let alloc = elf::SHF_ALLOC.0;
         let header = |w: &mut Writer<'_, TwoPhase>, index: u32, flags: u64, (at, bytes): (u64, u64), align| {
             w.write_section_header(&SectionHeader {
                 sh_name: w.section_name_offset(Some(names[index as usize - 1])),
@@ -322,9 +322,9 @@ impl<'a> Emitter<'a> {
                 sh_entsize: 0,
             });
         };
-        header(w, TEXT, alloc | u64::from(elf::SHF_EXECINSTR.0), (text_at, text_bytes), 64);
+        header(w, TEXT, alloc | elf::SHF_EXECINSTR.0, (text_at, text_bytes), 64);
         header(w, DESCRIPTION, alloc, (description_at, self.description_bytes), 8);
-        header(w, MODEL, alloc | u64::from(elf::SHF_WRITE.0), (model_at, MODEL_CODE), 8);
+        header(w, MODEL, alloc | elf::SHF_WRITE.0, (model_at, MODEL_CODE), 8);
         let (text, model) = (SectionIndex(TEXT), SectionIndex(MODEL));
         w.write_relocation_section_header(names[3], text, symtab, text_rela_at, text_rela.len(), true);
         w.write_relocation_section_header(names[4], model, symtab, model_rela_at, model_rela.len(), true);
