@@ -7,6 +7,7 @@
 
 use super::epilogue::Epilogue;
 use super::gemm::{Gemm, GemmArgs};
+use super::math;
 use super::outline::{Body, PANEL, Tier};
 use super::pack::pack_panel;
 
@@ -56,22 +57,6 @@ struct WeightsArgs {
 ///
 /// Safety: `rows` rows of `max_keys` scores, the mask's elements for them, and `rows` factors exist.
 struct Weights;
-
-/// e^x for x <= 0, NaN for NaN: cheaper than `exp`, with an error of 2e-7 of the largest weight.
-#[inline(always)]
-#[allow(clippy::approx_constant, reason = "the fit is near ln 2, not equal")]
-fn exp_nonpositive<V: Tier>(x: V) -> V {
-    // below 2^-160 is 0 after rounding; max_x86 gives its argument if that is NaN
-    let y = x.c(-160.0).max_x86(x.mul(x.c(core::f32::consts::LOG2_E)));
-    let n = y.round_even();
-    let f = y.sub(n);
-    // 2^f on [-1/2, 1/2], relative error 9.1e-8
-    let p = x.c(1.326_472_7e-3).fma(f, x.c(9.671_513e-3));
-    let p = p.fma(f, x.c(5.550_733_6e-2));
-    let p = p.fma(f, x.c(2.402_224_2e-1));
-    let p = p.fma(f, x.c(6.931_47e-1));
-    p.fma(f, x.c(1.0)).scale(n)
-}
 
 impl Body for Weights {
     type Args = WeightsArgs;
@@ -157,13 +142,13 @@ unsafe fn weights<V: Tier, const MASK: u8>(row: *mut f32, mask: *const f32, keys
         j = 0;
         while j < whole {
             let x = score::<V, MASK>(row.add(j), mask.wrapping_add(j), V::LANES, scale);
-            let weight = exp_nonpositive(x.sub(max));
+            let weight = math::exp_below(x.sub(max));
             weight.store(row.add(j));
             sum = sum.add(weight);
             j += V::LANES;
         }
         if whole < keys {
-            let weight = exp_nonpositive(last.sub(max));
+            let weight = math::exp_below(last.sub(max));
             weight.store(row.add(whole));
             sum = sum.add(weight);
         }
