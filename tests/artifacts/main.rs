@@ -7,5 +7,6 @@
 
 mod c;
 mod case;
+mod command_line;
 mod executable;
 mod lathe_file;
