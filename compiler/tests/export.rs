@@ -286,11 +286,19 @@ fn parse(text: &str) -> Module {
 fn transposes_around_convolutions_cancel() {
     let text = "graph(%0 \"x\": f32[1,3,8,8], %1 \"w\": f32[4,3,3,3], %2 \"v\": f32[4,4,1,1]) {
       %3 = transpose(%0) {perm = [0, 2, 3, 1]}
-      %4 = conv(%3, %1) {strides = [1, 1], dilations = [1, 1], pads_before = [1, 1], pads_after = [1, 1]}
-      %5 = conv(%4, %2) {strides = [1, 1], dilations = [1, 1], pads_before = [0, 0], pads_after = [0, 0]}
-      %6 = transpose(%5) {perm = [0, 3, 1, 2]}
-      return %6 \"y\" }";
-    assert_eq!(operators(&export::to_model(&parse(text)).unwrap()), ["Conv", "Conv"]);
+      %4 = conv(%3, %1) {strides = [1, 1], dilations = [1, 1], pads_before = [1, 1], pads_after = [1, 1], act = \"silu\"}
+      %5 = conv(%4, %2, none, %4) {strides = [1, 1], dilations = [1, 1], pads_before = [0, 0], pads_after = [0, 0]}
+      %6 = concat(%4, %5) {axis = 3}
+      %7 = const f32[] 2.0
+      %8 = mul(%6, %7)
+      %9 = transpose(%8) {perm = [0, 3, 1, 2]}
+      return %9 \"y\" }";
+    let module = parse(text);
+    let made = export::to_model(&module).unwrap();
+    assert_eq!(operators(&made), ["Conv", "Sigmoid", "Mul", "Conv", "Add", "Concat", "Mul"]);
+    let mut rng = Rng::new(5);
+    let inputs = [&[1, 3, 8, 8], &[4, 3, 3, 3], &[4, 4, 1, 1]].map(|shape| rng.tensor(DType::F32, shape));
+    round_trip(&module, &inputs.map(|input| at_edge(&input, same, true))).unwrap();
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::Bytes;
 use lathe_ir::{DType, Dim, Module, Symbol, Tensor, ValueId, WeightId};
 
-use super::kernels::compute_type;
+use super::kernels::{compute_type, is_elementwise};
 use crate::onnx::proto::{AttributeProto, AttributeType, GraphProto, NodeProto, TensorProto};
 
 /// What makes up an op, or why it cannot be written. The message has no place.
@@ -34,6 +34,15 @@ impl<'v> In<'v> {
     pub(super) fn opt(val: Option<&'v Val>) -> In<'v> {
         val.map_or(In::Absent, In::T)
     }
+
+    /// An input of the same kind.
+    fn of<'w>(self, val: &'w Val) -> In<'w> {
+        match self {
+            In::T(_) => In::T(val),
+            In::Raw(_) => In::Raw(val),
+            In::Absent => In::Absent,
+        }
+    }
 }
 
 /// The graph so far.
@@ -56,6 +65,8 @@ pub(super) struct Emitter<'a> {
     suffixes: BTreeMap<String, usize>,
     tensors: BTreeMap<Tensor, String>,
     weights: BTreeMap<WeightId, String>,
+    /// Constants without axes.
+    scalars: BTreeSet<String>,
     /// Operand and permutation of values that are transposes.
     transposes: BTreeMap<String, (String, Vec<i64>)>,
 }
@@ -76,6 +87,7 @@ impl<'a> Emitter<'a> {
             suffixes: BTreeMap::new(),
             tensors: BTreeMap::new(),
             weights: BTreeMap::new(),
+            scalars: BTreeSet::new(),
             transposes: BTreeMap::new(),
         }
     }
@@ -129,6 +141,13 @@ impl<'a> Emitter<'a> {
     ) -> R<Vec<Val>> {
         let own = inputs.iter().find_map(|input| if let In::T(val) = input { Some(val.dtype) } else { None });
         let own = own.ok_or_else(|| format!("{operator} without operands"))?;
+        if let ([output], true) = (outputs, is_elementwise(operator))
+            && let Some((sources, perm)) = self.untransposed(inputs)
+        {
+            let inputs: Vec<In<'_>> = inputs.iter().zip(&sources).map(|(input, source)| input.of(source)).collect();
+            let made = self.kernels(operator, &inputs, attributes, &[*output])?;
+            return Ok(made.iter().map(|val| self.transpose(val, &perm)).collect());
+        }
         let Some(compute) = compute_type(operator, own) else {
             return Err(format!("ONNX's {operator} does not take {own}"));
         };
@@ -179,6 +198,10 @@ impl<'a> Emitter<'a> {
         if val.dtype == to {
             return val.clone();
         }
+        if let Some((source, perm)) = self.transposes.get(&val.name).cloned() {
+            let cast = self.cast(&Val { name: source, dtype: val.dtype }, to);
+            return self.transpose(&cast, &perm);
+        }
         let name = self.node1("Cast", vec![val.name.clone()], vec![int("to", i64::from(to.onnx_code()))]);
         Val { name, dtype: to }
     }
@@ -199,6 +222,25 @@ impl<'a> Emitter<'a> {
         Val { name, dtype: val.dtype }
     }
 
+    /// What the inputs are transposes of, all by the permutation that comes with them, scalars aside; `None` if they are
+    /// not. Operators that come before transposes instead of after them leave transposes that meet and cancel.
+    pub(super) fn untransposed(&self, inputs: &[In<'_>]) -> Option<(Vec<Val>, Vec<i64>)> {
+        let mut shared: Option<&Vec<i64>> = None;
+        let mut sources = Vec::new();
+        for input in inputs {
+            let (In::T(val) | In::Raw(val)) = input else { return None };
+            match self.transposes.get(&val.name) {
+                Some((source, perm)) if shared.is_none_or(|shared| shared == perm) => {
+                    shared = Some(perm);
+                    sources.push(Val { name: source.clone(), dtype: val.dtype });
+                }
+                None if self.scalars.contains(&val.name) => sources.push((*val).clone()),
+                _ => return None,
+            }
+        }
+        Some((sources, shared?.clone()))
+    }
+
     /// An initializer of that value; equal ones are one.
     pub(super) fn constant(&mut self, tensor: &Tensor) -> Val {
         if let Some(name) = self.tensors.get(tensor) {
@@ -207,6 +249,9 @@ impl<'a> Emitter<'a> {
         let name = self.value_name("const");
         self.initializer(&name, tensor);
         self.tensors.insert(tensor.clone(), name.clone());
+        if tensor.shape().is_empty() {
+            self.scalars.insert(name.clone());
+        }
         Val { name, dtype: tensor.dtype() }
     }
 

@@ -22,7 +22,8 @@ const NUMBERS: &[DType] = &[F32, F64, F16, BF16, I8, I16, I32, I64, U8, U16, U32
 const PLAIN: &[DType] = &[F32, F64, I8, I16, I32, I64, U8, U16, U32, U64];
 const INTS: &[DType] = &[I8, I16, I32, I64, U8, U16, U32, U64];
 
-const ROWS: &[Row] = &[
+/// Operators whose result's every element depends only on the elements at its place.
+const ELEMENTWISE: &[Row] = &[
     Row(&["Neg"], &[F32, F64, I8, I16, I32, I64], &[], Wrap),
     Row(&["Add", "Sub", "Mul"], PLAIN, &[], Wrap),
     Row(&["Abs", "Div", "Less", "LessOrEqual"], PLAIN, &[], Value),
@@ -42,7 +43,6 @@ const ROWS: &[Row] = &[
         Value,
     ),
     Row(&["Softplus", "Mish", "HardSwish", "LeakyRelu", "Elu", "HardSigmoid"], &[F32], &[F64], Value),
-    Row(&["Conv", "ConvTranspose", "AveragePool"], &[F32], &[F64], Value),
     Row(&["IsNaN", "IsInf"], &[F32, F64, F16, BF16], &[], Value),
     Row(&["Not", "And", "Or", "Xor"], &[Bool], &[], Value),
     Row(&["BitwiseNot", "BitwiseAnd", "BitwiseOr", "BitwiseXor"], INTS, &[], Value),
@@ -53,6 +53,10 @@ const ROWS: &[Row] = &[
     Row(&["Mod"], &[F32, F64, F16, I8, I16, I32, I64, U8, U16, U32, U64], &[], Value),
     Row(&["Equal"], &[F32, F64, I8, I16, I32, I64, U8, U16, U32, U64, Bool], &[], Value),
     Row(&["Where"], &[F32, F64, I8, I32, I64, U8, U32], &[], Wrap),
+];
+
+const OTHERS: &[Row] = &[
+    Row(&["Conv", "ConvTranspose", "AveragePool"], &[F32], &[F64], Value),
     Row(&["Expand"], &[F32, F64, F16, I8, I16, I32, I64, U8, U16, U32, U64, Bool], &[], Wrap),
     Row(&["Pad"], &[F32, F64, BF16, I8, I32, I64, U8, U32, U64, Bool], &[], Wrap),
     Row(
@@ -88,13 +92,18 @@ const ROWS: &[Row] = &[
 /// The type in which `operator` computes on elements of type `dtype`: that type, or one to which casting and back
 /// changes no result. A type without a kernel stays where no such cast exists and ONNX allows it; `None` if it does not.
 pub(super) fn compute_type(operator: &str, dtype: DType) -> Option<DType> {
-    let Row(_, kernels, allowed, exact) = ROWS.iter().find(|row| row.0.contains(&operator))?;
+    let Row(_, kernels, allowed, exact) = ELEMENTWISE.iter().chain(OTHERS).find(|row| row.0.contains(&operator))?;
     if kernels.contains(&dtype) {
         return Some(dtype);
     }
     let wrapped = if *exact == Wrap { other_sign(dtype) } else { None };
     let wider = holders(dtype).iter().copied().chain(wrapped).find(|other| kernels.contains(other));
     wider.or_else(|| allowed.contains(&dtype).then_some(dtype))
+}
+
+/// Whether every element of the operator's result depends only on the elements at its place.
+pub(super) fn is_elementwise(operator: &str) -> bool {
+    ELEMENTWISE.iter().any(|row| row.0.contains(&operator))
 }
 
 /// Types that hold every value of a type, the nearest first.
@@ -144,8 +153,14 @@ mod tests {
     }
 
     #[test]
+    fn elementwise_rows_come_first() {
+        assert!(is_elementwise("Neg") && is_elementwise("Where"));
+        assert!(!is_elementwise("Conv") && !is_elementwise("Expand") && !is_elementwise("Transpose"));
+    }
+
+    #[test]
     fn operators_are_listed_once() {
-        let mut names: Vec<&str> = ROWS.iter().flat_map(|row| row.0.iter().copied()).collect();
+        let mut names: Vec<&str> = ELEMENTWISE.iter().chain(OTHERS).flat_map(|row| row.0.iter().copied()).collect();
         let count = names.len();
         names.sort_unstable();
         names.dedup();

@@ -39,8 +39,13 @@ pub(super) fn concat(cx: &mut Cx<'_, '_>) -> R<Vec<Val>> {
     if let [only] = operands.as_slice() {
         return one(only.clone());
     }
-    let inputs: Vec<In<'_>> = operands.iter().map(In::T).collect();
-    one(cx.emitter.kernel("Concat", &inputs, vec![int("axis", cx.op.int("axis"))])?)
+    let (inputs, axis): (Vec<In<'_>>, i64) = (operands.iter().map(In::T).collect(), cx.op.int("axis"));
+    if let Some((sources, perm)) = cx.emitter.untransposed(&inputs) {
+        let inputs: Vec<In<'_>> = sources.iter().map(In::T).collect();
+        let result = cx.emitter.kernel("Concat", &inputs, vec![int("axis", perm[axis as usize])])?;
+        return one(cx.emitter.transpose(&result, &perm));
+    }
+    one(cx.emitter.kernel("Concat", &inputs, vec![int("axis", axis)])?)
 }
 
 /// slice: only the axes that it shortens or reorders are named.
