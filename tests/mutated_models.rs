@@ -3,7 +3,12 @@
 //!
 //! `LATHE_FUZZ_ROUNDS=100000 cargo test --release --test mutated_models` looks further than the tests of every day.
 
-#![allow(clippy::unwrap_used, reason = "a test stops where it goes wrong")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a test stops where it goes wrong, and tells"
+)]
 
 #[path = "fuzz/mutator.rs"]
 mod mutator;
