@@ -1,6 +1,6 @@
 //! Libraries, objects and headers, as C programs use them.
 
-use crate::case::{Case, MATMUL, digits, ended, from_text, images_and_logits};
+use crate::case::{Case, MATMUL, digits, ended, from_text, images_and_logits, root};
 use lathe_compiler::artifact::{
     Format, InProcess, Output, WeightsAt, archive, default_prefix, header, lathe_file, write,
 };
@@ -41,15 +41,55 @@ fn c_programs_compute_the_same_bits() {
     );
 }
 
+const PLUS_TWO: &str = "graph(%0 \"x\": f32[4]) { %1 = const f32[] 2.0 %2 = add(%0, %1) return %2 \"y\" }";
+const TIMES_FOUR: &str = "graph(%0 \"x\": f32[4]) { %1 = const f32[] 4.0 %2 = mul(%0, %1) return %2 \"y\" }";
+
 #[test]
 fn two_models_link_into_one_program() {
     let case = Case::new();
-    let plus = "graph(%0 \"x\": f32[4]) { %1 = const f32[] 2.0 %2 = add(%0, %1) return %2 \"y\" }";
-    let times = "graph(%0 \"x\": f32[4]) { %1 = const f32[] 4.0 %2 = mul(%0, %1) return %2 \"y\" }";
-    case.write(&from_text(plus), "libfirst.a", WeightsAt::Inside);
-    case.write(&from_text(times), "libsecond.a", WeightsAt::Inside);
+    case.write(&from_text(PLUS_TWO), "libfirst.a", WeightsAt::Inside);
+    case.write(&from_text(TIMES_FOUR), "libsecond.a", WeightsAt::Inside);
     case.run("two.c", &["libfirst.a", "libsecond.a"], None);
     case.run("two.c", &["libsecond.a", "libfirst.a"], None);
+}
+
+/// Another version is this one under another hash.
+#[test]
+fn models_of_two_versions_link_into_one_program() {
+    let case = Case::new();
+    case.write(&from_text(PLUS_TWO), "libfirst.a", WeightsAt::Inside);
+    case.write(&from_text(TIMES_FOUR), "libsecond.a", WeightsAt::Inside);
+    let (old, new) = (archive::SUFFIX.as_bytes(), b"_0123456789ab");
+    assert_eq!(old.len(), new.len());
+    for name in ["libsecond.a", "second.h"] {
+        let mut bytes = fs::read(case.at(name)).unwrap();
+        let places: Vec<usize> = (0..bytes.len() - old.len()).filter(|&at| bytes[at..].starts_with(old)).collect();
+        places.iter().for_each(|&at| bytes[at..at + old.len()].copy_from_slice(new));
+        fs::write(case.at(name), bytes).unwrap();
+    }
+    let cc = || {
+        let mut cc = Command::new("cc");
+        cc.args(["-std=c99", "-Wall", "-Wextra", "-Werror", "-I"])
+            .arg(case.dir.path())
+            .arg("-o")
+            .arg(case.at("program"));
+        cc
+    };
+    let source = |name: &str| root().join("tests/c").join(name);
+    let refused = cc().arg("-fsyntax-only").arg(source("two.c")).output().unwrap();
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("different source files"));
+    for name in ["first", "second"] {
+        let mut cc = cc();
+        cc.args([format!("-DHEADER=\"{name}.h\""), format!("-DOPEN={name}_open"), format!("-DRUN=run_{name}")]);
+        ended(cc.arg("-o").arg(case.at(&format!("{name}.o"))).arg("-c").arg(source("part.c")));
+    }
+    let parts = ["first.o", "second.o", "libfirst.a", "libsecond.a"].map(|name| case.at(name));
+    ended(cc().arg(source("versions.c")).args(parts).args(["-lm", "-lpthread"]));
+    ended(&mut Command::new(case.at("program")));
+    let program = fs::read(case.at("program")).unwrap();
+    let program = object::File::parse(&*program).unwrap();
+    let runtimes = program.symbols().filter(|symbol| symbol.name().unwrap().starts_with("lathe_model_open_")).count();
+    assert_eq!(runtimes, 2);
 }
 
 #[test]
