@@ -34,25 +34,28 @@ enum Change {
     OldDefault(&'static str, i64),
     /// A float attribute had another default.
     OldFloat(&'static str, f32),
+    /// An attribute went away; what it meant has been converted by an earlier row or does not matter for results.
+    Dropped(&'static str),
     /// Something else.
     Custom(fn(&mut NodeCx<'_, '_>) -> R<()>),
 }
 
-use Change::{Custom, FloatToInput, IntToInput, IntsToInput, OldDefault, OldFloat, Rename};
+use Change::{Custom, Dropped, FloatToInput, IntToInput, IntsToInput, OldDefault, OldFloat, Rename};
 
 const fn row(ops: &'static [&'static str], at: i64, change: Change) -> Row {
     Row { ops, at, change }
 }
 
+const BROADCASTING: &[&str] = &["Add", "Sub", "Mul", "Div", "Pow", "And", "Or", "Xor", "Equal", "Greater", "Less"];
+
 const ROWS: &[Row] = &[
     // Element by element: before 7 the second operand was broadcast only when asked, from a given axis on.
-    row(
-        &["Add", "Sub", "Mul", "Div", "Pow", "And", "Or", "Xor", "Equal", "Greater", "Less"],
-        7,
-        Custom(legacy_broadcast),
-    ),
+    row(BROADCASTING, 7, Custom(legacy_broadcast)),
+    row(BROADCASTING, 7, Dropped("broadcast")),
+    row(BROADCASTING, 7, Dropped("axis")),
     row(&["PRelu"], 7, Custom(legacy_slope)),
-    row(&["Gemm"], 7, Custom(legacy_gemm)),
+    // Without `broadcast`, C had exactly the result's shape, which broadcasting includes.
+    row(&["Gemm"], 7, Dropped("broadcast")),
     row(&["Selu"], 6, OldFloat("alpha", 1.6732)),
     row(&["Selu"], 6, OldFloat("gamma", 1.0507)),
     row(&["Clip"], 11, FloatToInput("min", 1)),
@@ -96,7 +99,11 @@ const ROWS: &[Row] = &[
     row(&["Upsample"], 9, Custom(scales_to_input)),
     row(&["Upsample", "Resize"], 11, Custom(resize_before_11)),
     // Normalisation.
+    row(&["BatchNormalization"], 7, Dropped("is_test")),
     row(&["BatchNormalization"], 9, Custom(spatial_only)),
+    row(&["BatchNormalization"], 9, Dropped("spatial")),
+    row(&["Dropout"], 7, Dropped("is_test")),
+    row(&["Dropout"], 12, Dropped("ratio")),
     row(&["GroupNormalization"], 21, Custom(scale_per_group)),
 ];
 
@@ -106,10 +113,28 @@ pub(super) fn upgrade(cx: &mut NodeCx<'_, '_>, domain: &str) -> R<()> {
         return Ok(());
     }
     let (op, version) = (cx.op, cx.version);
-    for row in ROWS.iter().filter(|row| version < row.at && row.ops.contains(&op)) {
-        apply(cx, &row.change)?;
+    for row in ROWS.iter().filter(|row| row.ops.contains(&op)) {
+        if version < row.at {
+            apply(cx, &row.change)?;
+        } else if let Some(name) = row.change.old_attribute()
+            && cx.attrs.get(name).is_some()
+        {
+            return invalid(format!("attribute {name} does not exist since opset {}", row.at));
+        }
     }
     Ok(())
+}
+
+impl Change {
+    /// The attribute that the new form does not have.
+    fn old_attribute(&self) -> Option<&'static str> {
+        match self {
+            IntsToInput(name, _) | IntToInput(name, _) | FloatToInput(name, _) | Rename(name, _) | Dropped(name) => {
+                Some(name)
+            }
+            OldDefault(..) | OldFloat(..) | Custom(_) => None,
+        }
+    }
 }
 
 fn apply(cx: &mut NodeCx<'_, '_>, change: &Change) -> R<()> {
@@ -139,6 +164,9 @@ fn apply(cx: &mut NodeCx<'_, '_>, change: &Change) -> R<()> {
             if let Some(value) = cx.attrs.remove(old) {
                 cx.attrs.set(new, value);
             }
+        }
+        Dropped(name) => {
+            cx.attrs.remove(name);
         }
         OldDefault(name, value) => cx.attrs.set_default(name, AttrValue::Int(*value)),
         OldFloat(name, value) => cx.attrs.set_default(name, AttrValue::Float(*value)),
@@ -192,12 +220,6 @@ fn legacy_slope(cx: &mut NodeCx<'_, '_>) -> R<()> {
         let slope = cx.reshape(slope, shape.into_iter().chain((2..rank).map(|_| Dim::ONE)))?;
         cx.inputs[1] = Some(slope);
     }
-    Ok(())
-}
-
-/// Without `broadcast`, C had exactly the result's shape, which broadcasting includes.
-fn legacy_gemm(cx: &mut NodeCx<'_, '_>) -> R<()> {
-    cx.attrs.remove("broadcast");
     Ok(())
 }
 
@@ -258,8 +280,6 @@ fn spatial_only(cx: &mut NodeCx<'_, '_>) -> R<()> {
     if cx.int_or("spatial", 1)? != 1 {
         return unsupported("spatial = 0, statistics for each position");
     }
-    cx.attrs.remove("spatial");
-    cx.attrs.remove("is_test");
     Ok(())
 }
 

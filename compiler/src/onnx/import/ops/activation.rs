@@ -102,10 +102,23 @@ pub(super) fn swish(cx: &mut NodeCx<'_, '_>) -> R<Vec<Val>> {
     let x = cx.input(0)?;
     let default = if cx.op == "QuickGelu" { f64::from(1.702f32) } else { 1.0 };
     let alpha = cx.float_or("alpha", default)?;
+    one(gated(cx, x, alpha)?)
+}
+
+/// SwiGLU: the swish of the first operand times the second.
+pub(super) fn swiglu(cx: &mut NodeCx<'_, '_>) -> R<Vec<Val>> {
+    let (gate, x) = (cx.input(0)?, cx.input(1)?);
+    let alpha = cx.float_or("alpha", 1.0)?;
+    let gate = gated(cx, gate, alpha)?;
+    one(cx.op(OpCode::Mul, &[gate, x], &[])?)
+}
+
+/// x * sigmoid(alpha * x)
+fn gated(cx: &mut NodeCx<'_, '_>, x: Val, alpha: f64) -> R<Val> {
     if alpha == 1.0 {
-        return one(cx.op(OpCode::Silu, &[x], &[])?);
+        return cx.op(OpCode::Silu, &[x], &[]);
     }
     let scaled = super::matmul::scaled(cx, x, alpha)?;
     let gate = cx.op(OpCode::Sigmoid, &[scaled], &[])?;
-    one(cx.op(OpCode::Mul, &[x, gate], &[])?)
+    cx.op(OpCode::Mul, &[x, gate], &[])
 }

@@ -244,3 +244,30 @@ pub(super) fn one_hot(cx: &mut NodeCx<'_, '_>) -> R<Vec<Val>> {
     }
     one(cx.op(OpCode::Where, &[is_hot, ends[0], ends[1]], &[])?)
 }
+
+/// HannWindow, HammingWindow, BlackmanWindow: sums of cosines, computed in f64.
+pub(super) fn window(cx: &mut NodeCx<'_, '_>) -> R<Vec<Val>> {
+    let size = cx.input(0)?;
+    let size = cx.const_int(size, "size")?;
+    if !(0..=1 << 24).contains(&size) {
+        return invalid(format!("size = {size}"));
+    }
+    let dtype = element_type(cx.int_or("output_datatype", 1)?)?;
+    let period = if cx.flag_or("periodic", true)? { size } else { size - 1 };
+    let weights: &[f64] = match cx.op {
+        "HannWindow" => &[0.5, -0.5],
+        "HammingWindow" => &[25.0 / 46.0, -21.0 / 46.0],
+        _ => &[0.42, -0.5, 0.08],
+    };
+    let attrs = [("shape", Attr::dims([Dim::from(size)])), ("axis", Attr::Int(0)), ("dtype", DType::F64.into())];
+    let place = cx.op(OpCode::Iota, &[], &attrs)?;
+    let mut sum = cx.scalar(DType::F64, weights[0]);
+    for (order, &weight) in weights.iter().enumerate().skip(1) {
+        let step = cx.scalar(DType::F64, std::f64::consts::TAU * order as f64 / period as f64);
+        let angle = cx.op(OpCode::Mul, &[place, step], &[])?;
+        let cosine = cx.op(OpCode::Cos, &[angle], &[])?;
+        let term = super::matmul::scaled(cx, cosine, weight)?;
+        sum = cx.op(OpCode::Add, &[term, sum], &[])?;
+    }
+    one(cx.cast(sum, dtype)?)
+}

@@ -83,7 +83,7 @@ pub(super) fn conv_transpose(cx: &mut NodeCx<'_, '_>) -> R<Vec<Val>> {
     let kernel = kernel(cx, w, axes.len())?;
     let strides = per_axis(cx, "strides", axes.len(), 1, 1)?;
     let dilations = per_axis(cx, "dilations", axes.len(), 1, 1)?;
-    let output_padding = per_axis(cx, "output_padding", axes.len(), 0, 0)?;
+    let mut output_padding = per_axis(cx, "output_padding", axes.len(), 0, 0)?;
     let auto = auto_pad(cx)?;
     let wanted = match cx.attrs.ints("output_shape")? {
         Some(shape) if shape.len() == axes.len() => Some(shape.to_vec()),
@@ -104,12 +104,11 @@ pub(super) fn conv_transpose(cx: &mut NodeCx<'_, '_>) -> R<Vec<Val>> {
             let Some(total) = (&spread - &size).as_const() else {
                 return unsupported("output_shape with a dimension that is not constant");
             };
+            // What is too little is added after.
+            output_padding[axis] += (-total).max(0);
             let total = total.max(0);
             let (less, more) = (total / 2, total - total / 2);
             (before[axis], after[axis]) = if auto == AutoPad::SameUpper { (less, more) } else { (more, less) };
-            if (&spread - &Dim::constant(total)) != size {
-                return unsupported(format!("output_shape {size} is larger than what the operand spreads to"));
-            }
         }
     }
     let last = channels_last(cx, x)?;

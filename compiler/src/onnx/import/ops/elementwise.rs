@@ -220,15 +220,39 @@ pub(super) fn modulo(cx: &mut NodeCx<'_, '_>) -> R<Vec<Val>> {
     one(with_fold(cx, &[a, b], dtype, of, |cx| cx.op(OpCode::Rem, &[a, b], &[]))?)
 }
 
-/// BitShift.
+/// BitShift. Signed integers are shifted as unsigned ones; to the right, negative ones complemented before and after,
+/// so that the sign fills what is vacated.
 pub(super) fn bit_shift(cx: &mut NodeCx<'_, '_>) -> R<Vec<Val>> {
     let (a, b) = (cx.input(0)?, cx.input(1)?);
-    let code = match cx.word_or("direction", "")?.as_str() {
-        "LEFT" => OpCode::Shl,
-        "RIGHT" => OpCode::Shr,
+    let left = match cx.word_or("direction", "")?.as_str() {
+        "LEFT" => true,
+        "RIGHT" => false,
         other => return invalid(format!("direction = {other:?} is neither LEFT nor RIGHT")),
     };
-    one(cx.op(code, &[a, b], &[])?)
+    let code = if left { OpCode::Shl } else { OpCode::Shr };
+    let dtype = cx.dtype(a)?;
+    let unsigned = match dtype {
+        DType::I8 => DType::U8,
+        DType::I16 => DType::U16,
+        DType::I32 => DType::U32,
+        DType::I64 => DType::U64,
+        _ => return one(cx.op(code, &[a, b], &[])?),
+    };
+    let (bits, by) = (cx.cast(a, unsigned)?, cx.cast(b, unsigned)?);
+    if left {
+        let shifted = cx.op(code, &[bits, by], &[])?;
+        return one(cx.cast(shifted, dtype)?);
+    }
+    let zero = cx.scalar(dtype, 0.0);
+    let is_negative = cx.op(OpCode::Lt, &[a, zero], &[])?;
+    let flipped = |cx: &mut NodeCx<'_, '_>, bits: Val| -> R<Val> {
+        let complement = cx.op(OpCode::BitNot, &[bits], &[])?;
+        cx.op(OpCode::Where, &[is_negative, complement, bits], &[])
+    };
+    let bits = flipped(cx, bits)?;
+    let shifted = cx.op(code, &[bits, by], &[])?;
+    let result = flipped(cx, shifted)?;
+    one(cx.cast(result, dtype)?)
 }
 
 /// IsInf.

@@ -1,11 +1,13 @@
 //! Elements by index: Gather, Scatter and their kin.
 
-use lathe_ir::{Attr, DType, Dim, OpCode, Shape};
+use lathe_ir::{Attr, DType, Dim, OpCode, Shape, Tensor};
 
 use crate::onnx::import::known::{Elem, MAX_KNOWN};
 use crate::onnx::import::node::{NodeCx, one};
 use crate::onnx::import::values::{R, Val, invalid};
 
+use super::constant::positions;
+use super::shape::broadcast_to;
 use super::slice::take_axis;
 
 /// Gather: a single constant index is a slice.
@@ -86,4 +88,28 @@ pub(super) fn scatter_nd(cx: &mut NodeCx<'_, '_>) -> R<Vec<Val>> {
     let (x, indices, updates) = (cx.input(0)?, cx.input(1)?, cx.input(2)?);
     let attrs = [("reduction", reduction(cx)?)];
     one(cx.op(OpCode::ScatterNd, &[x, indices, updates], &attrs)?)
+}
+
+/// ReverseSequence: for each batch the first so many elements along the time axis in reverse order.
+pub(super) fn reverse_sequence(cx: &mut NodeCx<'_, '_>) -> R<Vec<Val>> {
+    let (x, lengths) = (cx.input(0)?, cx.input(1)?);
+    let shape = cx.shape(x)?;
+    let rank = shape.len();
+    let (time, batch) = (cx.axis_or("time_axis", 0, rank)?, cx.axis_or("batch_axis", 1, rank)?);
+    if time == batch {
+        return invalid("time_axis and batch_axis are the same");
+    }
+    let only = |axis: usize| (0..rank).map(move |at| if at == axis { None } else { Some(Dim::ONE) });
+    let sized =
+        |axis: usize| -> Vec<Dim> { only(axis).map(|dim| dim.unwrap_or_else(|| shape[axis].clone())).collect() };
+    let along = positions(cx, &sized(time), time as i64)?;
+    let lengths = cx.cast(lengths, DType::I64)?;
+    let lengths = cx.reshape(lengths, sized(batch))?;
+    let unit = cx.constant("", Tensor::from_i64(DType::I64, &[], &[1]));
+    let last = cx.op(OpCode::Sub, &[lengths, unit], &[])?;
+    let reversed = cx.op(OpCode::Sub, &[last, along], &[])?;
+    let is_within = cx.op(OpCode::Lt, &[along, lengths], &[])?;
+    let source = cx.op(OpCode::Where, &[is_within, reversed, along], &[])?;
+    let source = broadcast_to(cx, source, shape)?;
+    one(cx.op(OpCode::GatherElements, &[x, source], &[("axis", Attr::Int(time as i64))])?)
 }

@@ -105,6 +105,7 @@ static ROWS: &[OpImport] = &[
     op("Shrink", &[9], &["bias", "lambd"], activation::shrink),
     op("Softsign", &[1, 22], &[], activation::softsign),
     op("Swish", &[24], &["alpha"], activation::swish),
+    op("SwiGLU", &[28], &["alpha"], activation::swiglu),
     // element by element, more operands
     op("Add", &[1, 6, 7, 13, 14], LEGACY, elementwise::binary),
     op("Sub", &[1, 6, 7, 13, 14], LEGACY, elementwise::binary),
@@ -152,6 +153,9 @@ static ROWS: &[OpImport] = &[
     op("EyeLike", &[9, 22], &["dtype", "k"], constant::eye_like),
     op("Trilu", &[14], &["upper"], constant::trilu),
     op("OneHot", &[9, 11, 28], &["axis"], constant::one_hot),
+    op("HannWindow", &[17], &["output_datatype", "periodic"], constant::window),
+    op("HammingWindow", &[17], &["output_datatype", "periodic"], constant::window),
+    op("BlackmanWindow", &[17], &["output_datatype", "periodic"], constant::window),
     // shapes
     op("Shape", &[1, 13, 15, 19, 21, 23, 24, 25], &["end", "start"], shape::shape),
     op("Size", &[1, 13, 19, 21, 23, 24, 25], &[], shape::size),
@@ -169,6 +173,7 @@ static ROWS: &[OpImport] = &[
     op("Split", &[1, 2, 11, 13, 18], &["axis", "num_outputs", "split"], slice::split),
     op("Concat", &[1, 4, 11, 13], &["axis"], slice::concat),
     op("Pad", &[1, 2, 11, 13, 18, 19, 21, 23, 24, 25], &["mode", "paddings", "pads", "value"], slice::pad),
+    op("CenterCropPad", &[18], &["axes"], slice::center_crop_pad),
     // by index
     op("Gather", &[1, 11, 13], &["axis"], gather::gather),
     op("GatherElements", &[11, 13], &["axis"], gather::gather_elements),
@@ -176,6 +181,7 @@ static ROWS: &[OpImport] = &[
     op("ScatterElements", &[11, 13, 16, 18], &["axis", "reduction"], gather::scatter_elements),
     op("Scatter", &[9, 11], &["axis"], gather::scatter_elements),
     op("ScatterND", &[11, 13, 16, 18], &["reduction"], gather::scatter_nd),
+    op("ReverseSequence", &[10, 28], &["batch_axis", "time_axis"], gather::reverse_sequence),
     // along axes
     op("ReduceL1", &[1, 11, 13, 18], &["axes", "keepdims", "noop_with_empty_axes"], reduce::reduce),
     op("ReduceL2", &[1, 11, 13, 18], &["axes", "keepdims", "noop_with_empty_axes"], reduce::reduce),

@@ -285,3 +285,36 @@ pub(super) fn pad_to(
     ];
     cx.op_opt(OpCode::Pad, &[Some(x), value], &attrs)
 }
+
+/// CenterCropPad: cut or padded around the middle to the given sizes.
+pub(super) fn center_crop_pad(cx: &mut NodeCx<'_, '_>) -> R<Vec<Val>> {
+    let (x, target) = (cx.input(0)?, cx.input(1)?);
+    let shape = cx.shape(x)?;
+    let rank = shape.len();
+    let target = cx.dims_of(target, "the new shape")?;
+    let axes: Vec<usize> = match cx.attrs.ints("axes")? {
+        Some(axes) => axes.iter().map(|&axis| normalize_axis(axis, rank)).collect::<Result<_, _>>()?,
+        None => (0..rank).collect(),
+    };
+    if axes.len() != target.len() {
+        return invalid(format!("{} sizes for {} axes", target.len(), axes.len()));
+    }
+    let (mut starts, mut sizes) = (vec![Dim::ZERO; rank], shape.to_vec());
+    let mut amounts = [vec![Dim::ZERO; rank], vec![Dim::ZERO; rank]];
+    for (&axis, size) in axes.iter().zip(&target) {
+        let missing = size - &shape[axis];
+        match cx.known().is_non_negative(&missing) {
+            Some(true) => {
+                amounts[0][axis] = missing.floor_div(&Dim::from(2));
+                amounts[1][axis] = &missing - &amounts[0][axis];
+            }
+            Some(false) => {
+                starts[axis] = (&shape[axis] - size).floor_div(&Dim::from(2));
+                sizes[axis] = size.clone();
+            }
+            None => return unsupported(format!("whether axis {axis} is cut or padded depends on a dimension")),
+        }
+    }
+    let cut = take(cx, x, &starts, &sizes, &vec![1; rank])?;
+    one(pad_to(cx, cut, &amounts, "constant", None)?)
+}

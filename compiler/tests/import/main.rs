@@ -1,0 +1,18 @@
+//! The ONNX import: tiny models, imported and evaluated, against numbers that onnxruntime computed.
+
+#![allow(clippy::unwrap_used, reason = "a test stops where it goes wrong")]
+
+mod activation;
+mod attention;
+mod constant;
+mod elementwise;
+mod index;
+mod norm;
+mod old_opsets;
+mod parts;
+mod product;
+mod reduce;
+mod resize;
+mod shape;
+mod support;
+mod window;
