@@ -58,6 +58,29 @@ pub struct Imported {
     pub warnings: Vec<Diagnostic>,
 }
 
+/// An operator that the import knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Operator {
+    /// Domain, empty for the standard one.
+    pub domain: &'static str,
+    /// Name.
+    pub name: &'static str,
+    /// Versions known, ascending.
+    pub versions: &'static [i64],
+    /// Attributes of any version.
+    pub attributes: &'static [&'static str],
+}
+
+/// Every operator that the import knows, in the order of its table.
+pub fn operators() -> impl Iterator<Item = Operator> {
+    ops::rows().iter().map(|row| Operator {
+        domain: row.domain,
+        name: row.name,
+        versions: row.versions,
+        attributes: row.attrs,
+    })
+}
+
 /// At most this often an import is repeated with what it has learned about symbols.
 const MAX_ROUNDS: usize = 8;
 

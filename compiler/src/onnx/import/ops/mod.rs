@@ -323,6 +323,11 @@ static ROWS: &[OpImport] = &[
     microsoft("SkipSimplifiedLayerNormalization", &["epsilon"], contrib::skip_norm),
 ];
 
+/// Every row.
+pub(super) fn rows() -> &'static [OpImport] {
+    ROWS
+}
+
 /// The row of an operator.
 pub(super) fn find(domain: &str, name: &str) -> Option<&'static OpImport> {
     ROWS.iter().find(|row| row.name == name && row.domain == domain)
