@@ -1,6 +1,6 @@
 //! Activations.
 
-use lathe_ir::{DType, Tensor};
+use lathe_ir::DType;
 
 use crate::support::*;
 

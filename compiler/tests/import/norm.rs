@@ -1,6 +1,6 @@
 //! Normalisation.
 
-use lathe_ir::{DType, Tensor};
+use lathe_ir::DType;
 
 use crate::support::*;
 

@@ -1,6 +1,6 @@
 //! Matrix products and Einsum.
 
-use lathe_ir::{DType, Tensor};
+use lathe_ir::DType;
 
 use crate::support::*;
 

@@ -1,6 +1,6 @@
 //! Resize and Upsample.
 
-use lathe_ir::{DType, Tensor};
+use lathe_ir::DType;
 
 use crate::support::*;
 

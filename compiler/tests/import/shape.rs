@@ -1,6 +1,6 @@
 //! Shapes, and the same elements under another one.
 
-use lathe_ir::{DType, Tensor};
+use lathe_ir::DType;
 
 use crate::support::*;
 

@@ -178,15 +178,16 @@ fn auto_pad_of_symbolic_sizes() {
         .input_dims("x", &[D::Size(1), D::Size(1), N], f32s(&[1, 1, 5], 0))
         .weight("w", f32s(&[1, 1, 3], 4))
         .node("Conv", &["x", "w"], &["y"], &[("auto_pad", A::Str("SAME_UPPER")), ("strides", A::Ints(&[2]))])
-        .node("MaxPool", &["x"], &["z"], &[
-            ("auto_pad", A::Str("SAME_LOWER")),
-            ("strides", A::Ints(&[2])),
-            ("kernel_shape", A::Ints(&[2])),
-        ])
+        .node(
+            "MaxPool",
+            &["x"],
+            &["z"],
+            &[("auto_pad", A::Str("SAME_LOWER")), ("strides", A::Ints(&[2])), ("kernel_shape", A::Ints(&[2]))],
+        )
         .outputs(&["y", "z"])
         .gives(&[
-            (DType::F32, &[1, 1, 3], &[-2.21875, -7.484375, 2.265625]),
-            (DType::F32, &[1, 1, 3], &[-2.5, -1.25, 1.875]),
+            (DType::F32, &[1, 1, 3], &[-3.75, 1.984375, 2.015625]),
+            (DType::F32, &[1, 1, 3], &[-2.5, 2.0, 2.125]),
         ]);
 }
 
@@ -262,11 +263,16 @@ fn functions_are_expanded_with_their_attributes() {
         .outputs(&["a", "b"]);
     case.functions = vec![
         // Of opset 11: clips by attributes would not be understood, axes of Unsqueeze are an attribute.
-        function("Inner", &["a", "low"], &["q"], vec![
-            leaky,
-            node("Clip", &["r", "low"], &["c"], &[]),
-            node("Unsqueeze", &["c"], &["q"], &[("axes", A::Ints(&[0]))]),
-        ]),
+        function(
+            "Inner",
+            &["a", "low"],
+            &["q"],
+            vec![
+                leaky,
+                node("Clip", &["r", "low"], &["c"], &[]),
+                node("Unsqueeze", &["c"], &["q"], &[("axes", A::Ints(&[0]))]),
+            ],
+        ),
         function("Outer", &["x"], &["y"], vec![inner]),
     ];
     let names: Vec<String> = case.import().main.iter().map(|(_, op)| op.loc.first().to_owned()).collect();
@@ -334,8 +340,5 @@ fn options_that_do_not_fit_are_refused() {
     assert_eq!(refused(&shapes("x", &[1])), "invalid: input \"x\": 1 sizes are given for 3 axes");
     assert_eq!(refused(&shapes("x", &[1, 2, 1 << 40])), "invalid: input \"x\": 1099511627776 is no size");
     let both = ImportOptions { dims: dims("n", DimBound::Pin(2)).dims, ..shapes("x", &[3, 3, 4]) };
-    assert_eq!(
-        refused(&both),
-        "invalid: dimension \"n\" is 3 in the shape given for an input, and 2 elsewhere"
-    );
+    assert_eq!(refused(&both), "invalid: dimension \"n\" is 3 in the shape given for an input, and 2 elsewhere");
 }

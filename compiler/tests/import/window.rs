@@ -1,6 +1,6 @@
 //! Convolution and pooling.
 
-use lathe_ir::{DType, Tensor};
+use lathe_ir::DType;
 
 use crate::support::*;
 

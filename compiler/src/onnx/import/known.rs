@@ -140,8 +140,7 @@ pub(super) fn tensor_of(dtype: DType, shape: &[usize], elems: &[Elem]) -> Option
 /// The elements of a row-major tensor at `start + i * step` along each axis, for all `i` below `sizes`; steps in elements.
 /// `None` where a position is outside.
 pub(super) fn pick(elems: &[Option<Elem>], sizes: &[usize], start: i64, steps: &[i64]) -> Vec<Option<Elem>> {
-    let count: usize = sizes.iter().product();
-    (0..count)
+    (0..few(sizes).unwrap_or(0))
         .map(|index| {
             let (mut rest, mut position) = (index, start);
             for (&size, &step) in sizes.iter().zip(steps).rev() {
@@ -151,6 +150,16 @@ pub(super) fn pick(elems: &[Option<Elem>], sizes: &[usize], start: i64, steps: &
             elems.get(usize::try_from(position).ok()?).cloned().flatten()
         })
         .collect()
+}
+
+/// Number of elements, if it is one that is followed. Sizes around a 0 are bounded as well, so that products of some
+/// of them do not overflow.
+pub(super) fn few(sizes: &[usize]) -> Option<usize> {
+    let count = sizes.iter().try_fold(1usize, |product, &size| product.checked_mul(size.max(1)))?;
+    match sizes.contains(&0) {
+        true => (count <= 1 << 48).then_some(0),
+        false => (count <= MAX_KNOWN).then_some(count),
+    }
 }
 
 /// Row-major strides in elements.

@@ -9,7 +9,7 @@ use crate::onnx::proto::GraphProto;
 
 use super::attrs::NodeAttrs;
 use super::graph::Importer;
-use super::known::{Elem, Known, pick, strides};
+use super::known::{Elem, Known, few, pick, strides};
 use super::values::{Elems, R, Val, invalid, unsupported};
 
 /// A node being imported. Attributes and inputs have the newest form that [`super::opset`] converts them to.
@@ -261,7 +261,7 @@ impl<'a> NodeCx<'_, 'a> {
             return Ok(self.constant(&name, reshaped));
         }
         let elems = self.elems(val)?;
-        let fits = |count: usize| sizes.as_ref().is_some_and(|sizes| sizes.iter().product::<usize>() == count);
+        let fits = |count: usize| sizes.as_ref().is_some_and(|sizes| few(sizes) == Some(count));
         if let (Some(elems), Some(sizes)) = (&elems, &sizes)
             && fits(elems.len())
             && let Some(all) = elems.iter().cloned().collect::<Option<Vec<Elem>>>()

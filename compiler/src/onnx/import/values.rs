@@ -120,7 +120,7 @@ impl Values {
 
     /// A value of which every element is known.
     pub(super) fn known(&mut self, dtype: DType, shape: &[usize], elems: Vec<Elem>) -> Val {
-        debug_assert_eq!(shape.iter().product::<usize>(), elems.len());
+        debug_assert_eq!(known::few(shape), Some(elems.len()));
         if let Some(tensor) = known::tensor_of(dtype, shape, &elems) {
             return self.constant("", tensor);
         }

@@ -2,7 +2,7 @@
 
 use lathe_ir::{Attr, DType, Dim, OpCode, Tensor};
 
-use crate::onnx::import::known::{Elem, Known, MAX_KNOWN};
+use crate::onnx::import::known::{Elem, Known, MAX_KNOWN, few};
 use crate::onnx::import::node::{NodeCx, one};
 use crate::onnx::import::values::{R, Val, invalid, unsupported};
 
@@ -76,8 +76,7 @@ pub(super) fn constant_of_shape(cx: &mut NodeCx<'_, '_>) -> R<Vec<Val>> {
 pub(super) fn filled(cx: &mut NodeCx<'_, '_>, value: Tensor, dims: &[Dim]) -> R<Val> {
     let sizes: Option<Vec<usize>> = dims.iter().map(Dim::as_size).collect();
     if let Some(sizes) = sizes
-        && let Some(count) = sizes.iter().try_fold(1usize, |product, &size| product.checked_mul(size))
-        && count <= MAX_KNOWN
+        && let Some(count) = few(&sizes)
     {
         let bytes: Vec<u8> = value.bytes().iter().copied().cycle().take(count * value.bytes().len()).collect();
         if let Some(tensor) = Tensor::from_bytes(value.dtype(), &sizes, bytes.into()) {
@@ -138,7 +137,8 @@ fn is_number(elem: &Elem, value: f64) -> bool {
 fn count_of(known: &Known<'_>, start: &Elem, limit: &Elem, delta: &Elem) -> R<Dim> {
     if let (Elem::Float(start), Elem::Float(limit), Elem::Float(delta)) = (start, limit, delta) {
         let count = ((limit - start) / delta).ceil().max(0.0);
-        if delta.abs() == 0.0 || !count.is_finite() || count > 1e15 {
+        let is_range = [start, limit, delta].iter().all(|end| end.is_finite()) && *delta != 0.0;
+        if !is_range || !count.is_finite() || count > 1e15 {
             return invalid(format!("no range from {start} to {limit} in steps of {delta}"));
         }
         return Ok(Dim::constant(count as i64));

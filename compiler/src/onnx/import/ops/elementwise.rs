@@ -3,7 +3,7 @@
 use lathe_ir::{Attr, DType, OpCode, Shape};
 
 use crate::onnx::dtype;
-use crate::onnx::import::known::{Arith, Compare, Elem, Known, MAX_KNOWN, Unary};
+use crate::onnx::import::known::{Arith, Compare, Elem, Known, Unary, few};
 use crate::onnx::import::node::{NodeCx, one};
 use crate::onnx::import::values::{R, Val, invalid, unsupported};
 
@@ -102,8 +102,7 @@ fn folded(cx: &mut NodeCx<'_, '_>, operands: &[Val], fold: impl Fn(&Known<'_>, &
             }
         }
     }
-    let count = shape.iter().try_fold(1usize, |product, &size| product.checked_mul(size));
-    let Some(count) = count.filter(|count| *count <= MAX_KNOWN) else { return Ok(None) };
+    let Some(count) = few(&shape) else { return Ok(None) };
     let known = cx.known();
     let result = (0..count).map(|index| {
         let of = |(sizes, elems): &(Vec<usize>, crate::onnx::import::values::Elems)| {

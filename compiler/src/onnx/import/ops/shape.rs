@@ -4,7 +4,7 @@ use lathe_ir::op::normalize_axis;
 use lathe_ir::types::broadcast;
 use lathe_ir::{Attr, DType, Dim, OpCode, Shape};
 
-use crate::onnx::import::known::Elem;
+use crate::onnx::import::known::{Elem, few};
 use crate::onnx::import::node::{NodeCx, one};
 use crate::onnx::import::values::{R, Val, invalid, unsupported};
 
@@ -155,8 +155,7 @@ pub(super) fn broadcast_to(cx: &mut NodeCx<'_, '_>, x: Val, shape: Shape) -> R<V
     let sizes: Option<Vec<usize>> = shape.iter().map(Dim::as_size).collect();
     if let (Some(sizes), Some(elems)) = (sizes, cx.all_elems(x)?)
         && let [only] = elems.as_slice()
-        && let Some(count) = sizes.iter().try_fold(1usize, |product, &size| product.checked_mul(size))
-        && count <= crate::onnx::import::known::MAX_KNOWN
+        && let Some(count) = few(&sizes)
     {
         let dtype = cx.dtype(x)?;
         return Ok(cx.known_val(dtype, &sizes, vec![only.clone(); count]));

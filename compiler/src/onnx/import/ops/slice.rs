@@ -3,7 +3,7 @@
 use lathe_ir::op::normalize_axis;
 use lathe_ir::{Attr, Dim, OpCode, Shape};
 
-use crate::onnx::import::known::{Elem, MAX_KNOWN, pick, strides};
+use crate::onnx::import::known::{Elem, few, pick, strides};
 use crate::onnx::import::node::{NodeCx, one};
 use crate::onnx::import::values::{R, Val, invalid, unsupported};
 
@@ -95,7 +95,7 @@ pub(super) fn take(cx: &mut NodeCx<'_, '_>, x: Val, starts: &[Dim], sizes: &[Dim
     if let (Some(starts), Some(counts)) =
         (constants(starts), sizes.iter().map(Dim::as_size).collect::<Option<Vec<_>>>())
         && let (Some(elems), Some(whole)) = (cx.elems(x)?, cx.sizes(x)?)
-        && counts.iter().try_fold(1usize, |product, &size| product.checked_mul(size)).is_some_and(|n| n <= MAX_KNOWN)
+        && few(&counts).is_some()
     {
         let strides = strides(&whole);
         let start = starts.iter().zip(&strides).map(|(start, stride)| start.saturating_mul(*stride)).sum();
@@ -197,8 +197,7 @@ fn joined(cx: &mut NodeCx<'_, '_>, inputs: &[Val], axis: usize) -> R<Option<Join
     let mut parts = Vec::new();
     for &input in inputs {
         let Some(sizes) = cx.sizes(input)? else { return Ok(None) };
-        let count = sizes.iter().try_fold(1usize, |product, &size| product.checked_mul(size));
-        let Some(count) = count.filter(|count| *count <= MAX_KNOWN) else { return Ok(None) };
+        let Some(count) = few(&sizes) else { return Ok(None) };
         let elems = match cx.elems(input)? {
             Some(elems) => elems.to_vec(),
             None => vec![None; count],
@@ -212,16 +211,23 @@ fn joined(cx: &mut NodeCx<'_, '_>, inputs: &[Val], axis: usize) -> R<Option<Join
     if !parts.iter().all(|(other, _)| same(other, &sizes)) {
         return Ok(None);
     }
-    let outer: usize = sizes[..axis].iter().product();
-    sizes[axis] = parts.iter().map(|(sizes, _)| sizes[axis]).sum();
+    let Some(along) = parts.iter().try_fold(0usize, |sum, (sizes, _)| sum.checked_add(sizes[axis])) else {
+        return Ok(None);
+    };
+    sizes[axis] = along;
     let mut all = Vec::new();
+    let outer = match few(&sizes) {
+        None => return Ok(None),
+        Some(0) => return Ok(Some((sizes, all))),
+        Some(_) => sizes[..axis].iter().product::<usize>(),
+    };
     for row in 0..outer {
         for (_, elems) in &parts {
             let block = elems.len() / outer;
             all.extend_from_slice(&elems[row * block..(row + 1) * block]);
         }
     }
-    let is_known = all.len() <= MAX_KNOWN && all.iter().any(Option::is_some) || all.is_empty();
+    let is_known = all.iter().any(Option::is_some);
     Ok(is_known.then_some((sizes, all)))
 }
 

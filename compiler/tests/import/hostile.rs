@@ -1,0 +1,254 @@
+//! Nodes with random operators, versions, inputs and attributes: the import ends, without a panic, in an error or in a
+//! module that the verifier accepts.
+
+use lathe_compiler::onnx::OnnxFile;
+use lathe_compiler::onnx::import::{ImportOptions, Operator, import, operators};
+use lathe_compiler::onnx::proto::*;
+use lathe_ir::{DType, Tensor};
+use prost::Message;
+
+use crate::support::*;
+
+/// How many random models are tried.
+const MODELS: u64 = 20_000;
+
+/// A small generator of random numbers (xorshift).
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0
+    }
+
+    fn below(&mut self, count: usize) -> usize {
+        (self.next() % count as u64) as usize
+    }
+
+    fn pick<'a, T>(&mut self, list: &'a [T]) -> &'a T {
+        &list[self.below(list.len())]
+    }
+
+    fn chance(&mut self, one_in: usize) -> bool {
+        self.below(one_in) == 0
+    }
+
+    fn int(&mut self) -> i64 {
+        const EXTREME: &[i64] =
+            &[i64::MIN, i64::MIN + 1, -1 << 60, -1 << 31, 1 << 31, 1 << 32, 1 << 59, 1 << 60, i64::MAX - 1, i64::MAX];
+        if self.chance(6) { *self.pick(EXTREME) } else { self.below(8) as i64 - 3 }
+    }
+
+    fn ints(&mut self) -> Vec<i64> {
+        let length = self.below(6);
+        (0..length).map(|_| self.int()).collect()
+    }
+
+    fn float(&mut self) -> f32 {
+        const EXTREME: &[f32] = &[f32::NAN, f32::INFINITY, f32::NEG_INFINITY, f32::MAX, f32::MIN_POSITIVE, 0.0, -0.0];
+        if self.chance(4) { *self.pick(EXTREME) } else { self.below(16) as f32 / 4.0 - 1.0 }
+    }
+}
+
+const WORDS: &[&str] = &[
+    "",
+    "NOTSET",
+    "SAME_UPPER",
+    "SAME_LOWER",
+    "VALID",
+    "none",
+    "add",
+    "mul",
+    "max",
+    "min",
+    "constant",
+    "reflect",
+    "edge",
+    "wrap",
+    "nearest",
+    "linear",
+    "cubic",
+    "half_pixel",
+    "asymmetric",
+    "align_corners",
+    "floor",
+    "ceil",
+    "stretch",
+    "not_larger",
+    "not_smaller",
+    "DCR",
+    "CRD",
+    "tanh",
+    "LEFT",
+    "RIGHT",
+    "Relu",
+    "Clip",
+    "ij,jk->ik",
+    "ii->i",
+    "...ij->...",
+    "ij,kl,mn->",
+    "a,a,a->a",
+    "->",
+    ",",
+    "iii",
+    "i...i->...",
+];
+
+/// An attribute of that name, mostly of the kind that the operator wants.
+fn attribute(random: &mut Random, name: &str) -> AttributeProto {
+    let ints = ["axes", "pads", "strides", "dilations", "kernel_shape", "perm", "split", "starts", "ends", "shape"];
+    let words = ["mode", "auto_pad", "reduction", "direction", "equation", "approximate", "activation"];
+    let floats = ["alpha", "beta", "gamma", "epsilon", "bias", "momentum", "scale", "softcap", "value_float"];
+    let kind = if random.chance(12) {
+        random.below(6)
+    } else if name == "value" {
+        4
+    } else if ints.contains(&name) || name.starts_with("output_") || name == "value_ints" {
+        1
+    } else if words.contains(&name) || name.ends_with("_mode") || name.ends_with("_policy") {
+        2
+    } else if floats.contains(&name) {
+        3
+    } else if matches!(name, "scales" | "value_floats" | "activation_params") {
+        5
+    } else {
+        0
+    };
+    let (mut attribute, kind) = match kind {
+        0 => (AttributeProto { i: Some(random.int()), ..AttributeProto::default() }, AttributeType::Int),
+        1 => (AttributeProto { ints: random.ints(), ..AttributeProto::default() }, AttributeType::Ints),
+        2 => {
+            let word = random.pick(WORDS).as_bytes();
+            (AttributeProto { s: Some(word.into()), ..AttributeProto::default() }, AttributeType::String)
+        }
+        3 => (AttributeProto { f: Some(random.float()), ..AttributeProto::default() }, AttributeType::Float),
+        4 => {
+            let tensor = Box::new(proto("", &constant(random)));
+            (AttributeProto { t: Some(tensor), ..AttributeProto::default() }, AttributeType::Tensor)
+        }
+        _ => {
+            let count = random.below(5);
+            let floats = (0..count).map(|_| random.float()).collect();
+            (AttributeProto { floats, ..AttributeProto::default() }, AttributeType::Floats)
+        }
+    };
+    attribute.name = name.to_owned();
+    attribute.r#type = kind as i32;
+    attribute
+}
+
+fn constant(random: &mut Random) -> Tensor {
+    let values = random.ints();
+    match random.below(6) {
+        0 => Tensor::from_i64(DType::I64, &[], &[random.int()]),
+        1 => floats(&values.iter().map(|_| random.float()).collect::<Vec<_>>()),
+        2 => Tensor::from_i64(DType::Bool, &[values.len()], &values),
+        3 => Tensor::from_i64(*random.pick(&[DType::I32, DType::U8, DType::U64]), &[1, values.len()], &values),
+        _ => i64s(&values),
+    }
+}
+
+/// Values every model begins with.
+fn sources(random: &mut Random) -> (GraphProto, Vec<String>) {
+    let (n, m) = (D::Name("n"), D::Name("m"));
+    let shapes: &[&[D<'_>]] = &[
+        &[],
+        &[D::Size(3)],
+        &[n],
+        &[D::Size(2), D::Size(3)],
+        &[n, m],
+        &[D::Size(1), n, D::Size(4)],
+        &[D::Size(1), D::Size(2), D::Size(5), D::Size(4)],
+        &[n, D::Size(2), m, D::Unnamed],
+        &[D::Size(0), D::Size(2)],
+        &[D::Size(1), D::Size(1), n, m, D::Size(3)],
+        &[D::Size(1 << 40), D::Size(1 << 18)],
+    ];
+    let mut graph = GraphProto::default();
+    let mut names = Vec::new();
+    for index in 0..4 {
+        let name = format!("x{index}");
+        let dtype = if random.chance(3) {
+            *random.pick(&[DType::I64, DType::Bool, DType::I32, DType::F16, DType::U8, DType::F64])
+        } else {
+            DType::F32
+        };
+        let shape = *random.pick(shapes);
+        graph.input.push(input(&name, dtype, shape));
+        names.push(name);
+    }
+    for index in 0..4 {
+        let name = format!("w{index}");
+        let tensor = if random.chance(4) {
+            let shape: [&[usize]; 4] = [&[2, 1, 2, 2], &[2, 2, 1], &[3, 2], &[3]];
+            f32s(random.pick(&shape), index)
+        } else {
+            constant(random)
+        };
+        graph.initializer.push(proto(&name, &tensor));
+        names.push(name);
+    }
+    (graph, names)
+}
+
+fn model(random: &mut Random, operators: &[Operator]) -> Vec<u8> {
+    let (mut graph, mut names) = sources(random);
+    let nodes = 1 + random.below(6);
+    let opset = 1 + random.below(28) as i64;
+    for index in 0..nodes {
+        // Shape is where symbols come from.
+        let operator = if random.chance(6) {
+            operators.iter().find(|operator| operator.name == "Shape").unwrap()
+        } else {
+            random.pick(operators)
+        };
+        let inputs = if operator.name == "Shape" { 1 } else { random.below(6) };
+        let inputs: Vec<String> =
+            (0..inputs).map(|_| if random.chance(12) { String::new() } else { random.pick(&names).clone() }).collect();
+        let outputs: Vec<String> = (0..1 + random.below(3)).map(|output| format!("v{index}_{output}")).collect();
+        let chosen: Vec<&str> = operator.attributes.iter().copied().filter(|_| random.chance(2)).collect();
+        graph.node.push(NodeProto {
+            op_type: operator.name.into(),
+            domain: operator.domain.into(),
+            input: inputs,
+            output: outputs.clone(),
+            attribute: chosen.into_iter().map(|name| attribute(random, name)).collect(),
+            ..NodeProto::default()
+        });
+        names.extend(outputs);
+    }
+    let outputs: Vec<String> = graph.node.iter().flat_map(|node| node.output.first().cloned()).collect();
+    for name in outputs {
+        graph.output.push(ValueInfoProto { name, ..ValueInfoProto::default() });
+    }
+    let import = |domain: &str, version| OperatorSetIdProto { domain: domain.to_owned(), version };
+    let model = ModelProto {
+        ir_version: 10,
+        opset_import: vec![import("", opset), import("com.microsoft", 1)],
+        graph: Some(graph),
+        ..ModelProto::default()
+    };
+    model.encode_to_vec()
+}
+
+#[test]
+fn random_nodes_end_in_an_error_or_a_valid_module() {
+    let operators: Vec<Operator> = operators().filter(|operator| operator.name != "If").collect();
+    let (mut imported, mut single) = (0, 0);
+    for seed in 1..=MODELS {
+        let mut random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        let bytes = model(&mut random, &operators);
+        let Ok(file) = OnnxFile::from_bytes(bytes.into()) else { continue };
+        let begun = std::time::Instant::now();
+        if let Ok(module) = import(&file, &ImportOptions::default()) {
+            lathe_ir::verify(&module).unwrap_or_else(|found| panic!("seed {seed}: {found}"));
+            imported += 1;
+            single += usize::from(module.main.len() > 1);
+        }
+        assert!(begun.elapsed().as_secs() < 10, "seed {seed} took {:?}", begun.elapsed());
+    }
+    // The generator makes something of use now and then.
+    assert!(imported > 100 && single > 50, "{imported} imported, {single} with ops");
+}
