@@ -183,7 +183,8 @@ fn sources(random: &mut Random) -> (GraphProto, Vec<String>) {
         let name = format!("w{index}");
         let tensor = if random.chance(4) {
             let shape: [&[usize]; 4] = [&[2, 1, 2, 2], &[2, 2, 1], &[3, 2], &[3]];
-            f32s(random.pick(&shape), index)
+            let shape = *random.pick(&shape);
+            f32s(shape, index)
         } else {
             constant(random)
         };
