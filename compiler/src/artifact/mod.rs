@@ -124,8 +124,8 @@ fn describe(plan: &Plan, cpu: Cpu) -> DescBuilder {
     };
     let mut description = DescBuilder::new(tier);
     description.weights(plan.weights.total_bytes(), 0);
-    for symbol in &plan.program.symbols {
-        description.symbol(&symbol.name, symbol.lo, symbol.hi);
+    for (name, symbol) in plan.symbols.iter().zip(&plan.program.symbols) {
+        description.symbol(name, symbol.lo, symbol.hi);
     }
     let dims = |ty: &TensorType| -> Vec<i64> { ty.shape.iter().map(|dim| dim.as_const().unwrap_or(-1)).collect() };
     for (name, ty) in &plan.inputs {

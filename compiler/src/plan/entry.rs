@@ -5,7 +5,7 @@ use super::scalar::scalar_type;
 use super::view::View;
 use super::{Plan, arena};
 use crate::loopir::{Builder, Expr, ExprKind, PlanSlot, SymbolId};
-use lathe_ir::{OpCode, Symbol, TensorType, ValueId};
+use lathe_ir::{OpCode, Symbol, Symbols, TensorType, ValueId};
 use std::collections::BTreeMap;
 
 /// Status code of an input whose sizes do not fit: the runtime's `Code::ShapeMismatch`.
@@ -16,8 +16,9 @@ const UNBOUNDED: i64 = 1 << 40;
 /// Declares symbols and inputs, and gives graph results their places among the outputs.
 pub(super) fn declare(l: &mut Lowering<'_>) {
     let module = l.module;
-    for (symbol, info) in &module.env.symbols {
-        let (id, _) = l.out.symbol(symbol.name(), info.lo, info.hi.unwrap_or(UNBOUNDED));
+    for (index, (symbol, info)) in module.env.symbols.iter().enumerate() {
+        let name = plain_name(symbol, index, &module.env.symbols);
+        let (id, _) = l.out.symbol(&name, info.lo, info.hi.unwrap_or(UNBOUNDED));
         l.dims.insert(symbol, id);
     }
     for (index, port) in module.main.params.iter().enumerate() {
@@ -33,6 +34,21 @@ pub(super) fn declare(l: &mut Lowering<'_>) {
             l.assign_output(root, index as u32, &ty);
         }
     }
+}
+
+/// The symbol's name if the loop IR can write it, else one made up that no symbol of the model has.
+fn plain_name(symbol: &Symbol, index: usize, all: &Symbols) -> String {
+    let name = symbol.name();
+    let is_plain = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '.');
+    if is_plain {
+        return name.to_owned();
+    }
+    let mut made_up = format!("symbol{index}");
+    while all.contains_key(&Symbol::new(&made_up)) {
+        made_up.push('_');
+    }
+    made_up
 }
 
 /// The computed value whose memory can be the output itself, if there is one: reshapes are looked through.
@@ -116,6 +132,7 @@ pub(super) fn finish(mut l: Lowering<'_>) -> Result<Plan, String> {
         ports.iter().map(|port| port.name.to_string()).zip(types).collect()
     };
     Ok(Plan {
+        symbols: module.env.symbols.keys().map(|symbol| symbol.name().to_owned()).collect(),
         inputs: named(&module.main.params, params),
         outputs: named(&module.main.results, results),
         nodes: l.nodes,

@@ -27,6 +27,8 @@ pub struct Plan {
     pub program: Program,
     /// Weights in the order and form the program reads them.
     pub weights: WeightTable,
+    /// Names of the symbols as the model spells them, by the symbol ids of the program.
+    pub symbols: Vec<String>,
     /// Name and type of each input.
     pub inputs: Vec<(String, TensorType)>,
     /// Name and type of each output.
