@@ -20,6 +20,8 @@ pub const LIMIT: i64 = 1 << 60;
 const MAX_TERMS: usize = 64;
 /// Deepest nesting of divisions, minima and maxima.
 const MAX_DEPTH: usize = 12;
+/// Largest number of atoms of one expression, nested ones included: walks visit shared parts again and again.
+const MAX_SIZE: usize = 1024;
 
 /// Name of a dimension that is known only when the program is called (or, for data-dependent sizes, while it runs).
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -91,6 +93,8 @@ type Monomial = SmallVec<[Atom; 2]>;
 struct Sum {
     terms: Vec<(Monomial, i64)>,
     constant: i64,
+    /// Number of atoms, nested ones included; follows from the terms.
+    size: usize,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -185,7 +189,23 @@ impl Dim {
     }
 
     fn atom(atom: Atom) -> Dim {
-        Dim(Repr::Sum(Arc::new(Sum { terms: vec![(SmallVec::from_iter([atom]), 1)], constant: 0 })))
+        Dim::sum(vec![(SmallVec::from_iter([atom]), 1)], 0)
+    }
+
+    fn sum(terms: Vec<(Monomial, i64)>, constant: i64) -> Dim {
+        let size_of = |atom: &Atom| match atom {
+            Atom::Symbol(_) => 1,
+            Atom::FloorDiv(pair) | Atom::Min(pair) | Atom::Max(pair) => 1 + pair.0.size() + pair.1.size(),
+        };
+        let size = terms.iter().flat_map(|(monomial, _)| monomial.iter().map(size_of)).sum();
+        if size > MAX_SIZE { Dim::OVERFLOW } else { Dim(Repr::Sum(Arc::new(Sum { terms, constant, size }))) }
+    }
+
+    fn size(&self) -> usize {
+        match &self.0 {
+            Repr::Sum(sum) => sum.size,
+            _ => 0,
+        }
     }
 
     fn depth(&self) -> usize {
@@ -219,7 +239,7 @@ impl Dim {
         match kept.len() {
             0 => Dim(Repr::Const(constant)),
             n if n > MAX_TERMS => Dim::OVERFLOW,
-            _ => Dim(Repr::Sum(Arc::new(Sum { terms: kept, constant }))),
+            _ => Dim::sum(kept, constant),
         }
     }
 
@@ -634,6 +654,15 @@ mod tests {
         assert!(n().floor_div(&Dim::ZERO).is_overflow());
         assert_eq!(Dim::from(-7).floor_div(&Dim::from(2)), Dim::from(-4));
         assert_eq!(Dim::from(7).floor_div(&Dim::from(-2)), Dim::from(-4));
+    }
+
+    #[test]
+    fn nesting_does_not_explode() {
+        let mut dim = n();
+        for _ in 0..MAX_DEPTH {
+            dim = (2..40).fold(Dim::ZERO, |sum, by| &sum + &dim.floor_div(&Dim::from(by)));
+        }
+        assert!(dim.is_overflow());
     }
 
     #[test]

@@ -253,3 +253,103 @@ fn random_nodes_end_in_an_error_or_a_valid_module() {
     // The generator makes something of use now and then.
     assert!(imported > 100 && single > 50, "{imported} imported, {single} with ops");
 }
+
+/// Models that take long or much memory if nothing bounds the work: each must end soon, and say why if it fails.
+#[track_caller]
+fn ends_soon(case: Case) -> String {
+    let file = case.file();
+    let begun = std::time::Instant::now();
+    let said = match import(&file, &ImportOptions::default()) {
+        Ok(module) => lathe_ir::verify(&module).map_or_else(|found| panic!("{found}"), |()| String::new()),
+        Err(found) => found.to_string(),
+    };
+    assert!(begun.elapsed().as_secs() < 20, "took {:?}", begun.elapsed());
+    said
+}
+
+#[test]
+fn shape_arithmetic_that_nests_and_spreads() {
+    let mut case = Case::new(17)
+        .input_dims("x", &[D::Name("n")], f32s(&[3], 0))
+        .node("Shape", &["x"], &["s0"], &[])
+        .weight("zero", i64s(&[0]));
+    for level in 0..12 {
+        let last = format!("s{level}");
+        let mut sum = "zero".to_owned();
+        for part in 2..40 {
+            let names = [format!("by{level}_{part}"), format!("q{level}_{part}"), format!("sum{level}_{part}")];
+            case = case.weight(&names[0], i64s(&[part])).node("Div", &[&last, &names[0]], &[&names[1]], &[]).node(
+                "Add",
+                &[&sum, &names[1]],
+                &[&names[2]],
+                &[],
+            );
+            sum = names[2].clone();
+        }
+        case = case.node("Identity", &[&sum], &[&format!("s{}", level + 1)], &[]);
+    }
+    let said = ends_soon(case.node("Expand", &["x", "s12"], &["y"], &[]).outputs(&["y"]));
+    assert!(said.contains("computed from data"), "{said}");
+}
+
+#[test]
+fn known_elements_by_the_million() {
+    let mut case = Case::new(17)
+        .input_dims("x", &[D::Name("n")], f32s(&[3], 0))
+        .weight("many", i64s(&[1024]))
+        .node("Shape", &["x"], &["n"], &[])
+        .node("Expand", &["n", "many"], &["s0"], &[]);
+    for step in 0..20_000 {
+        case = case.node("Add", &[&format!("s{step}"), "n"], &[&format!("s{}", step + 1)], &[]);
+    }
+    let said = ends_soon(case.node("Relu", &["s20000"], &["y"], &[]).outputs(&["y"]));
+    assert_eq!(said, "");
+}
+
+#[test]
+fn axes_without_end() {
+    let mut case = Case::new(17).input("x", f32s(&[2], 0)).weight("axes", i64s(&(0..1000).collect::<Vec<i64>>()));
+    for step in 0..50 {
+        let from = if step == 0 { "x".to_owned() } else { format!("u{}", step - 1) };
+        case = case.node("Unsqueeze", &[&from, "axes"], &[&format!("u{step}")], &[]);
+    }
+    let said = ends_soon(case.outputs(&["u49"]));
+    assert!(said.contains("a result of 1001 axes; at most 64 are supported"), "{said}");
+}
+
+#[test]
+fn functions_that_double() {
+    let names = |names: &[&str]| names.iter().map(|name| name.to_string()).collect::<Vec<_>>();
+    let mut case = Case::new(17).input("x", f32s(&[2], 0)).node("local::F18", &["x"], &["y"], &[]).outputs(&["y"]);
+    for level in 0..=18 {
+        let inner = if level == 0 { "Relu".to_owned() } else { format!("local::F{}", level - 1) };
+        case.functions.push(FunctionProto {
+            name: format!("F{level}"),
+            domain: "local".into(),
+            input: names(&["a"]),
+            output: names(&["c"]),
+            node: vec![node(&inner, &["a"], &["b"], &[]), node(&inner, &["b"], &["c"], &[])],
+            opset_import: vec![
+                OperatorSetIdProto { domain: String::new(), version: 17 },
+                OperatorSetIdProto { domain: "local".into(), version: 1 },
+            ],
+            ..FunctionProto::default()
+        });
+    }
+    let said = ends_soon(case);
+    assert!(said.contains("the model needs more than 524288 ops"), "{said}");
+}
+
+#[test]
+fn equalities_by_the_thousand() {
+    let mut case = Case::new(17).input_dims("x", &[D::Name("n"), D::Name("m")], f32s(&[2, 3], 0));
+    let mut outputs = Vec::new();
+    for step in 0..6000 {
+        let (shape, result) = (format!("s{step}"), format!("r{step}"));
+        case = case.weight(&shape, i64s(&[step + 2, -1])).node("Reshape", &["x", &shape], &[&result], &[]);
+        outputs.push(result);
+    }
+    let outputs: Vec<&str> = outputs.iter().map(String::as_str).collect();
+    let said = ends_soon(case.outputs(&outputs));
+    assert!(said.contains("more than 4096 pairs of dimensions would have to be equal"), "{said}");
+}

@@ -11,6 +11,7 @@ use crate::onnx::proto::{DimensionValue, TypeValue, ValueInfoProto};
 
 use super::graph::Importer;
 use super::unify::{self, Substitution};
+use super::values::MAX_RANK;
 use super::{DimBound, ImportOptions, show_dims, show_names};
 
 /// Largest size that the options may give a dimension.
@@ -206,6 +207,9 @@ impl<'a> Plan<'a> {
             return Ok(Binding::Const(constant));
         }
         let ty = TensorType::new(element, dims);
+        if ty.rank() > MAX_RANK {
+            return Err(fail(format!("{} axes, at most {MAX_RANK} are supported", ty.rank())));
+        }
         if ty.elements().is_overflow() {
             return Err(fail(format!("a tensor {} is too large", show_dims(&ty.shape))));
         }

@@ -10,7 +10,7 @@ use crate::onnx::proto::GraphProto;
 use super::attrs::NodeAttrs;
 use super::graph::Importer;
 use super::known::{Elem, Known, few, pick, strides};
-use super::values::{Elems, R, Val, invalid, unsupported};
+use super::values::{Elems, MAX_RANK, R, Val, invalid, unsupported};
 
 /// A node being imported. Attributes and inputs have the newest form that [`super::opset`] converts them to.
 pub(super) struct NodeCx<'i, 'a> {
@@ -243,7 +243,14 @@ impl<'a> NodeCx<'_, 'a> {
         let values = &mut self.importer.values;
         let operands =
             operands.iter().map(|val| val.map(|val| values.value(val)).transpose()).collect::<R<Vec<_>>>()?;
-        Ok(values.builder().op(code, &operands, attrs, Vec::new())?)
+        let id = values.builder().op(code, &operands, attrs, Vec::new())?;
+        let main = &values.module.main;
+        match main.op(id).results.iter().map(|&result| main.ty(result).rank()).max() {
+            Some(rank) if rank > MAX_RANK => {
+                unsupported(format!("a result of {rank} axes; at most {MAX_RANK} are supported"))
+            }
+            _ => Ok(id),
+        }
     }
 
     /// Reshapes; known elements stay known, the value itself is given if it has that shape already.
@@ -252,6 +259,9 @@ impl<'a> NodeCx<'_, 'a> {
         let ty = self.ty(val)?;
         if ty.shape == shape {
             return Ok(val);
+        }
+        if shape.len() > MAX_RANK {
+            return unsupported(format!("a result of {} axes; at most {MAX_RANK} are supported", shape.len()));
         }
         let sizes: Option<Vec<usize>> = shape.iter().map(Dim::as_size).collect();
         if let (Some(sizes), Some(tensor)) = (&sizes, self.importer.values.tensor(val)?)

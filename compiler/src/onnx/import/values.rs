@@ -11,6 +11,13 @@ use lathe_ir::{Attr, Builder, DType, Dim, Loc, Module, OpCode, OpError, Shape, T
 
 use super::known::{self, Elem, MAX_KNOWN};
 
+/// Tensors have at most this many axes.
+pub(super) const MAX_RANK: usize = 64;
+
+/// Reads of known elements are followed up to this much work, in elements; a symbolic one counts as many.
+const MAX_WORK: usize = 1 << 24;
+const SYMBOLIC_WORK: usize = 64;
+
 /// A value of the import, by position in [`Values`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Val(u32);
@@ -77,6 +84,8 @@ pub(super) struct Values {
     /// Location of what is emitted.
     pub(super) loc: Loc,
     entries: Vec<Entry>,
+    /// Work done on known elements.
+    work: usize,
     weight_names: BTreeSet<String>,
 }
 
@@ -180,7 +189,8 @@ impl Values {
         Ok(self.entry(val)?.tensor.as_ref())
     }
 
-    /// The elements, if some are known; small constants count as known.
+    /// The elements, if some are known; small constants count as known. A model that makes an extraordinary number of
+    /// steps on them gets `None` from some point on, which its nodes report.
     pub(super) fn elems(&mut self, val: Val) -> R<Option<Elems>> {
         self.entry(val)?;
         let Entry::Known(entry) = &mut self.entries[val.0 as usize] else { return Ok(None) };
@@ -190,7 +200,10 @@ impl Values {
         {
             entry.elems = known::elems_of(tensor).map(|elems| elems.into_iter().map(Some).collect());
         }
-        Ok(entry.elems.clone())
+        let Some(elems) = &entry.elems else { return Ok(None) };
+        let is_symbolic = elems.iter().flatten().any(|elem| matches!(elem, Elem::Dim(_) | Elem::Ratio(..)));
+        self.work += elems.len() * if is_symbolic { SYMBOLIC_WORK } else { 1 };
+        Ok(Some(elems.clone()).filter(|_| self.work <= MAX_WORK))
     }
 
     /// The elements, if every one is known.
