@@ -1,6 +1,6 @@
 //! Symbolic dimensions: shape arithmetic, options, symbols that are equal, control flow and functions on known values.
 
-use lathe_compiler::onnx::import::{DimBound, ImportOptions, import_with_warnings};
+use lathe_compiler::onnx::import::{DimBound, ImportOptions, import_with_warnings, inputs_that_decide};
 use lathe_compiler::onnx::proto::*;
 use lathe_ir::{DType, Module, OpCode, Symbol, Tensor, eval_module};
 
@@ -129,7 +129,10 @@ fn a_dimension_that_the_model_fixes_is_told() {
     let imported = import_with_warnings(&case.file(), &ImportOptions::default()).unwrap();
     assert_eq!(types(&imported.module), ["f32[1,4]", "f32[2,2]"]);
     let warnings: Vec<String> = imported.warnings.iter().map(|w| w.message.clone()).collect();
-    assert_eq!(warnings, ["dimension \"n\" is symbolic in the file, but the model works for 1 only"]);
+    assert_eq!(
+        warnings,
+        ["dimension \"n\" is symbolic in the file, but the program takes 1 only: an operator needs it"]
+    );
     let refused = case.import_with(&dims("n", DimBound::Pin(2))).unwrap_err().to_string();
     assert!(refused.starts_with("invalid: node \"y\" (Reshape, opset 17): element counts"), "{refused}");
     let refused = case.import_with(&dims("n", DimBound::Range(2, 4, None))).unwrap_err().to_string();
@@ -287,10 +290,16 @@ fn an_input_can_be_a_constant() {
         .input("shape", i64s(&[2, 3]))
         .node("Reshape", &["x", "shape"], &["y"], &[])
         .outputs(&["y"]);
-    let refused = case.refused();
-    assert!(refused.contains("the new shape is computed from data"), "{refused}");
+    assert_eq!(
+        case.refused(),
+        "unsupported: node \"y\" (Reshape, opset 17): the new shape is computed from data, so the shape is not known\n  \
+         note: input \"x\" is f32[n]\n  note: input \"shape\" is i64[2]\n  \
+         help: fix the inputs that decide it: --const shape=.."
+    );
+    assert_eq!(inputs_that_decide(&case.file(), &ImportOptions::default()).unwrap(), ["shape"]);
     let options = ImportOptions { consts: vec![("shape".into(), i64s(&[2, -1]))], ..ImportOptions::default() };
     let module = case.import_with(&options).unwrap();
+    assert_eq!(inputs_that_decide(&case.file(), &options).unwrap(), [""; 0]);
     assert_eq!(types(&module), ["f32[n]", "f32[2,floordiv(n, 2)]"]);
     assert_eq!(module.env.equalities.len(), 1);
 }

@@ -50,6 +50,8 @@ pub(super) struct Importer<'a> {
     used: BTreeSet<&'a str>,
     found: Diagnostics,
     left_out: usize,
+    /// Inputs whose values decide shapes, ranks or branches.
+    pub(super) deciding: BTreeSet<String>,
     /// Set when a limit was passed: nothing more is imported.
     stopped: bool,
 }
@@ -71,6 +73,7 @@ impl<'a> Importer<'a> {
             used,
             found: Diagnostics::default(),
             left_out: 0,
+            deciding: BTreeSet::new(),
             stopped: false,
         }
     }
@@ -178,7 +181,7 @@ impl<'a> Importer<'a> {
                 Ok(value) => self.values.module.main.add_result(&output.name, value),
                 Err(Fail::Poisoned) => {}
                 Err(Fail::Op(OpError::Invalid(what))) => self.report(Diagnostic::invalid(format!("{place}: {what}"))),
-                Err(Fail::Op(OpError::Unsupported(what))) => {
+                Err(Fail::Op(OpError::Unsupported(what)) | Fail::Data(what)) => {
                     self.report(Diagnostic::unsupported(format!("{place}: {what}")));
                 }
             }
@@ -225,8 +228,14 @@ impl<'a> Importer<'a> {
         let outputs = match self.import(node, domain, version, &label) {
             Ok(outputs) => outputs,
             Err(fail) => {
-                if let Fail::Op(error) = fail {
-                    let diagnostic = self.describe_failure(node, domain, version, &label, error);
+                let diagnostic = match fail {
+                    Fail::Poisoned => None,
+                    Fail::Op(OpError::Invalid(message)) => Some(Diagnostic::invalid(message)),
+                    Fail::Op(OpError::Unsupported(message)) => Some(Diagnostic::unsupported(message)),
+                    Fail::Data(message) => Some(self.data_dependent(node, message)),
+                };
+                if let Some(diagnostic) = diagnostic {
+                    let diagnostic = self.describe_failure(node, domain, version, &label, diagnostic);
                     self.report(diagnostic);
                 }
                 Vec::new()
@@ -283,19 +292,38 @@ impl<'a> Importer<'a> {
         Ok(outputs)
     }
 
+    /// What is said of a node that needs a value at import; the inputs that decide it are noted.
+    fn data_dependent(&mut self, node: &NodeProto, message: String) -> Diagnostic {
+        let diagnostic = Diagnostic::unsupported(message);
+        if self.found.0.len() >= MAX_PROBLEMS {
+            return diagnostic;
+        }
+        let inputs: Vec<Val> = node.input.iter().filter_map(|name| self.lookup(name)).collect();
+        // The shape is decided by integers; data of floats is what is shaped.
+        let is_float = |val: &Val| self.values.ty(*val).is_ok_and(|ty| ty.dtype.is_float());
+        let (floats, others): (Vec<Val>, Vec<Val>) = inputs.into_iter().partition(is_float);
+        let mut deciding = self.values.computed_from(others);
+        if deciding.is_empty() {
+            deciding = self.values.computed_from(floats);
+        }
+        if deciding.is_empty() {
+            return diagnostic;
+        }
+        let names: Vec<&str> = deciding.iter().map(String::as_str).take(8).collect();
+        let help = format!("fix the inputs that decide it: --const {}=..", names.join("=.. --const "));
+        self.deciding.extend(deciding);
+        diagnostic.help(help)
+    }
+
     fn describe_failure(
         &self,
         node: &'a NodeProto,
         domain: &str,
         version: Option<i64>,
         label: &str,
-        error: OpError,
+        mut diagnostic: Diagnostic,
     ) -> Diagnostic {
         let op = if domain.is_empty() { node.op_type.clone() } else { format!("{domain}.{}", node.op_type) };
-        let mut diagnostic = match error {
-            OpError::Invalid(message) => Diagnostic::invalid(message),
-            OpError::Unsupported(message) => Diagnostic::unsupported(message),
-        };
         for name in node.input.iter().filter(|name| !name.is_empty()).take(6) {
             if let Some(val) = self.lookup(name) {
                 diagnostic = diagnostic.note(format!("input {} is {}", quote(name), self.values.describe(val)));

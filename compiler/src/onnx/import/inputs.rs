@@ -42,7 +42,7 @@ enum Binding<'a> {
     Param(TensorType),
     /// Given by the options.
     Const(&'a lathe_ir::Tensor),
-    /// Something the IR has no type for; only an error if it is used.
+    /// Something the IR has no type for.
     Opaque(String),
 }
 
@@ -270,7 +270,11 @@ impl<'a> Plan<'a> {
                     importer.values.emitted(value)
                 }
                 Binding::Const(tensor) => importer.values.constant(input.name, (*tensor).clone()),
-                Binding::Opaque(what) => importer.values.opaque(what),
+                Binding::Opaque(what) => {
+                    let message = format!("input {} is {what}", quote(input.name));
+                    importer.report(Diagnostic::unsupported(message));
+                    importer.values.poisoned()
+                }
             };
             importer.bind(input.name, val);
         }
@@ -318,7 +322,7 @@ impl<'a> Plan<'a> {
             match self.symbols.get(symbol)?.bound {
                 Some(DimBound::Pin(_)) => None,
                 _ => Some(Diagnostic::invalid(format!(
-                    "dimension {} is symbolic in the file, but the model works for {size} only",
+                    "dimension {} is symbolic in the file, but the program takes {size} only: an operator needs it",
                     quote(symbol.name())
                 ))),
             }

@@ -92,8 +92,32 @@ pub fn import(file: &OnnxFile, options: &ImportOptions) -> Result<Module, Diagno
 /// Imports a model. Parameters are the graph inputs that are neither initializers nor constants of the options, in
 /// order; results are the graph outputs. Errors are all findings, each with its node.
 pub fn import_with_warnings(file: &OnnxFile, options: &ImportOptions) -> Result<Imported, Diagnostics> {
+    let Outcome { mut module, found, plan, learned, .. } = run(file, options)?;
+    found.into_result(())?;
+    plan.check(&learned)?;
+    inputs::tidy(&mut module);
+    Ok(Imported { module, warnings: plan.warnings(&learned) })
+}
+
+/// Names of inputs whose values decide a shape, a rank or a branch, so that the import fails unless they are among
+/// [`ImportOptions::consts`]; in alphabetical order, empty if there are none. With these fixed there may be others.
+pub fn inputs_that_decide(file: &OnnxFile, options: &ImportOptions) -> Result<Vec<String>, Diagnostics> {
+    run(file, options).map(|outcome| outcome.deciding)
+}
+
+/// What the last round of an import gave.
+struct Outcome<'a> {
+    module: Module,
+    found: Diagnostics,
+    deciding: Vec<String>,
+    plan: inputs::Plan<'a>,
+    learned: Learned,
+}
+
+fn run<'a>(file: &'a OnnxFile, options: &'a ImportOptions) -> Result<Outcome<'a>, Diagnostics> {
     let mut learned = Learned::default();
-    for round in 1.. {
+    let mut round = 1;
+    loop {
         let plan = inputs::Plan::new(file, options)?;
         let mut importer = Importer::new(file);
         importer.begin_main();
@@ -101,18 +125,14 @@ pub fn import_with_warnings(file: &OnnxFile, options: &ImportOptions) -> Result<
         importer.bind_initializers(file.graph());
         importer.nodes(&file.graph().node);
         importer.outputs();
-        let found = importer.take_found();
-        let mut module = std::mem::take(&mut importer.values.module);
+        let module = std::mem::take(&mut importer.values.module);
         if round < MAX_ROUNDS && plan.learn(&module.env, &mut learned) {
+            round += 1;
             continue;
         }
-        found.into_result(())?;
-        plan.check(&learned)?;
-        let warnings = plan.warnings(&learned);
-        inputs::tidy(&mut module);
-        return Ok(Imported { module, warnings });
+        let deciding = std::mem::take(&mut importer.deciding).into_iter().collect();
+        return Ok(Outcome { module, found: importer.take_found(), deciding, plan, learned });
     }
-    Err(Diagnostic::bug("the import did not end").into())
 }
 
 /// A problem of the file as a diagnostic.

@@ -10,7 +10,7 @@ use crate::onnx::proto::GraphProto;
 use super::attrs::NodeAttrs;
 use super::graph::Importer;
 use super::known::{Elem, Known, few, pick, strides};
-use super::values::{Elems, MAX_RANK, R, Val, invalid, unsupported};
+use super::values::{Elems, MAX_RANK, R, Val, invalid, needs_value, unsupported};
 
 /// A node being imported. Attributes and inputs have the newest form that [`super::opset`] converts them to.
 pub(super) struct NodeCx<'i, 'a> {
@@ -149,7 +149,7 @@ impl<'a> NodeCx<'_, 'a> {
         let elems = self.all_elems(val)?;
         match elems.and_then(|elems| elems.iter().map(Elem::as_int).collect()) {
             Some(values) => Ok(values),
-            None => unsupported(format!("{what} must be a constant")),
+            None => needs_value(format!("{what} must be a constant")),
         }
     }
 
@@ -166,7 +166,7 @@ impl<'a> NodeCx<'_, 'a> {
         let elems = self.all_elems(val)?;
         match elems.and_then(|elems| elems.iter().map(Elem::to_dim).collect()) {
             Some(dims) => Ok(dims),
-            None => unsupported(format!("{what} is computed from data, so the shape is not known")),
+            None => needs_value(format!("{what} is computed from data, so the shape is not known")),
         }
     }
 

@@ -53,6 +53,8 @@ struct Known {
 pub(super) enum Fail {
     /// To be reported.
     Op(OpError),
+    /// To be reported: something that decides a shape, a rank or a branch is known only when the program runs.
+    Data(String),
     /// An operand failed before; stay silent.
     Poisoned,
 }
@@ -74,6 +76,11 @@ pub(super) fn invalid<T>(message: impl Into<String>) -> R<T> {
 /// Lathe cannot do this yet.
 pub(super) fn unsupported<T>(message: impl Into<String>) -> R<T> {
     Err(OpError::unsupported(message).into())
+}
+
+/// Something that decides a shape, a rank or a branch is known only when the program runs.
+pub(super) fn needs_value<T>(message: impl Into<String>) -> R<T> {
+    Err(Fail::Data(message.into()))
 }
 
 /// All values of an import, and the module they are emitted into.
@@ -182,6 +189,23 @@ impl Values {
             Entry::Opaque(what) => what.clone(),
             Entry::Absent => "left out".to_owned(),
         }
+    }
+
+    /// Names of the program's parameters that the value is computed from; those of integers and bools if there are any.
+    pub(super) fn computed_from(&self, vals: impl IntoIterator<Item = Val>) -> BTreeSet<String> {
+        let main = &self.module.main;
+        let emitted = |val: Val| self.entry(val).ok().and_then(|known| known.value);
+        let mut waiting: Vec<ValueId> = vals.into_iter().filter_map(emitted).collect();
+        let mut seen: BTreeSet<ValueId> = waiting.iter().copied().collect();
+        while let Some(value) = waiting.pop() {
+            if let Some((_, op)) = main.def(value) {
+                waiting.extend(op.inputs().filter(|operand| seen.insert(*operand)));
+            }
+        }
+        let params = main.params.iter().filter(|port| seen.contains(&port.value));
+        let (floats, others): (Vec<_>, Vec<_>) = params.partition(|port| main.ty(port.value).dtype.is_float());
+        let deciding = if others.is_empty() { floats } else { others };
+        deciding.into_iter().map(|port| port.name.to_string()).collect()
     }
 
     /// The tensor, if the value is a constant.

@@ -4,7 +4,7 @@ use lathe_ir::{Attr, DType, Dim, OpCode, Tensor};
 
 use crate::onnx::import::known::{Elem, Known, MAX_KNOWN, few};
 use crate::onnx::import::node::{NodeCx, one};
-use crate::onnx::import::values::{R, Val, invalid, unsupported};
+use crate::onnx::import::values::{R, Val, invalid, needs_value, unsupported};
 
 use super::elementwise::element_type;
 
@@ -99,7 +99,7 @@ pub(super) fn range(cx: &mut NodeCx<'_, '_>) -> R<Vec<Val>> {
         match cx.all_elems(val)?.as_deref() {
             Some([elem]) => scalars.push(elem.clone()),
             Some(elems) => return invalid(format!("{what} has {} elements", elems.len())),
-            None => return unsupported(format!("{what} is computed from data, so the length is not known")),
+            None => return needs_value(format!("{what} is computed from data, so the length is not known")),
         }
     }
     let count = count_of(&cx.known(), &scalars[0], &scalars[1], &scalars[2])?;

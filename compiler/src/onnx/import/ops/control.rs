@@ -1,7 +1,7 @@
 //! Control flow whose course is known at import.
 
 use crate::onnx::import::node::NodeCx;
-use crate::onnx::import::values::{R, Val, invalid, unsupported};
+use crate::onnx::import::values::{R, Val, invalid, needs_value, unsupported};
 
 /// If with a known condition: the branch taken, in place.
 pub(super) fn branch(cx: &mut NodeCx<'_, '_>) -> R<Vec<Val>> {
@@ -14,7 +14,7 @@ pub(super) fn branch(cx: &mut NodeCx<'_, '_>) -> R<Vec<Val>> {
     let (part, other) = match taken {
         Some(0) => ("else_branch", "then_branch"),
         Some(_) => ("then_branch", "else_branch"),
-        None => return unsupported("the condition is known only when the program runs"),
+        None => return needs_value("the condition is known only when the program runs"),
     };
     let (Some(graph), Some(_)) = (cx.attrs.graph(part)?, cx.attrs.graph(other)?) else {
         return invalid("a branch is missing");

@@ -4,7 +4,7 @@ use lathe_ir::{Attr, DType, Dim, OpCode, Shape, Tensor};
 
 use crate::onnx::import::known::{Elem, MAX_KNOWN};
 use crate::onnx::import::node::{NodeCx, one};
-use crate::onnx::import::values::{R, Val, invalid};
+use crate::onnx::import::values::{R, Val, invalid, unsupported};
 
 use super::constant::positions;
 use super::shape::broadcast_to;
@@ -64,8 +64,19 @@ pub(super) fn gather_elements(cx: &mut NodeCx<'_, '_>) -> R<Vec<Val>> {
 pub(super) fn gather_nd(cx: &mut NodeCx<'_, '_>) -> R<Vec<Val>> {
     let (x, indices) = (cx.input(0)?, cx.input(1)?);
     let batch_dims = cx.int_or("batch_dims", 0)?;
+    tuple_length(cx, indices)?;
     let indices = cx.cast(indices, DType::I64)?;
     one(cx.op(OpCode::GatherNd, &[x, indices], &[("batch_dims", Attr::Int(batch_dims))])?)
+}
+
+/// Refuses index tuples whose length depends on a symbol.
+fn tuple_length(cx: &NodeCx<'_, '_>, indices: Val) -> R<()> {
+    match cx.shape(indices)?.last() {
+        Some(length) if length.as_const().is_none() => {
+            unsupported(format!("the last dimension of indices is {length}; it must be a constant"))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn reduction(cx: &NodeCx<'_, '_>) -> R<Attr> {
@@ -86,6 +97,7 @@ pub(super) fn scatter_elements(cx: &mut NodeCx<'_, '_>) -> R<Vec<Val>> {
 /// ScatterND.
 pub(super) fn scatter_nd(cx: &mut NodeCx<'_, '_>) -> R<Vec<Val>> {
     let (x, indices, updates) = (cx.input(0)?, cx.input(1)?, cx.input(2)?);
+    tuple_length(cx, indices)?;
     let attrs = [("reduction", reduction(cx)?)];
     one(cx.op(OpCode::ScatterNd, &[x, indices, updates], &attrs)?)
 }

@@ -5,7 +5,7 @@ use lathe_ir::{Attr, DType, Dim, OpCode};
 
 use crate::onnx::import::known::Elem;
 use crate::onnx::import::node::{NodeCx, one};
-use crate::onnx::import::values::{R, Val, invalid, unsupported};
+use crate::onnx::import::values::{R, Val, invalid, needs_value, unsupported};
 
 /// Resize. Inputs: data, region of interest, scales, sizes.
 pub(super) fn resize(cx: &mut NodeCx<'_, '_>) -> R<Vec<Val>> {
@@ -98,7 +98,7 @@ fn by_scales(
     scales: &mut [Option<f64>],
 ) -> R<()> {
     let Some(elems) = cx.all_elems(given)? else {
-        return unsupported("scales are computed from data, so the shape is not known");
+        return needs_value("scales are computed from data, so the shape is not known");
     };
     if elems.len() != axes.len() {
         return invalid(format!("{} scales for {} axes", elems.len(), axes.len()));

@@ -5,7 +5,7 @@ use lathe_ir::{Attr, Dim, OpCode, Shape};
 
 use crate::onnx::import::known::{Elem, few, pick, strides};
 use crate::onnx::import::node::{NodeCx, one};
-use crate::onnx::import::values::{R, Val, invalid, unsupported};
+use crate::onnx::import::values::{R, Val, invalid, needs_value, unsupported};
 
 /// A bound of a slice: beyond 2^60 it is as good as infinite.
 enum Bound {
@@ -32,7 +32,7 @@ pub(super) fn slice(cx: &mut NodeCx<'_, '_>) -> R<Vec<Val>> {
     let shape = cx.shape(x)?;
     let rank = shape.len();
     let (Some(starts), Some(ends)) = (bounds(cx, starts)?, bounds(cx, ends)?) else {
-        return unsupported("starts or ends are computed from data, so the shape is not known");
+        return needs_value("starts or ends are computed from data, so the shape is not known");
     };
     let axes = match cx.opt(3) {
         Some(axes) => cx.const_ints(axes, "axes")?,
