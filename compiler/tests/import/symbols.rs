@@ -91,6 +91,15 @@ fn dimensions_without_a_name_are_called_after_input_and_axis() {
 }
 
 #[test]
+fn a_question_mark_is_no_name() {
+    let case = Case::new(17)
+        .input_dims("x", &[D::Name("?"), D::Name("?")], f32s(&[1, 1], 0))
+        .node("Relu", &["x"], &["y"], &[])
+        .outputs(&["y"]);
+    assert_eq!(types(&case.import())[0], "f32[x_0,x_1]");
+}
+
+#[test]
 fn symbols_that_an_op_proves_equal_become_one() {
     let case = Case::new(17)
         .input_dims("a", &[N, D::Size(4)], f32s(&[2, 4], 0))
@@ -173,6 +182,40 @@ fn sizes_by_scales_stay_symbolic_through_floats() {
         .import();
     assert_eq!(types(&module)[1], "f32[1,1,2*n,floordiv(m, 2)]");
     assert_eq!(ops(&module), [OpCode::Resize]);
+}
+
+#[test]
+fn places_of_nonzero_ones_are_a_range() {
+    let module = Case::new(13)
+        .input_dims("x", &[N], f32s(&[3], 0))
+        .node("Shape", &["x"], &["s"], &[])
+        .node("ConstantOfShape", &["s"], &["ones"], &[("value", A::Tensor(i64s(&[1])))])
+        .node("NonZero", &["ones"], &["places"], &[])
+        .weight("mask", Tensor::from_i64(DType::Bool, &[2, 2], &[0, 1, 1, 1]))
+        .node("NonZero", &["mask"], &["known"], &[])
+        .outputs(&["places", "known"])
+        .import();
+    let results = eval_module(&module, vec![f32s(&[4], 0)]).unwrap();
+    assert_eq!((results[0].shape(), results[0].to_i64()), (&[1, 4][..], vec![0, 1, 2, 3]));
+    assert_eq!((results[1].shape(), results[1].to_i64()), (&[2, 3][..], vec![0, 1, 1, 1, 0, 1]));
+    let refused =
+        Case::new(13).input("x", f32s(&[3], 0)).node("NonZero", &["x"], &["y"], &[]).outputs(&["y"]).refused();
+    assert!(refused.contains("which elements are zero is known only when the program runs"), "{refused}");
+}
+
+#[test]
+fn known_shapes_are_repeated_and_tiled() {
+    let module = Case::new(17)
+        .input_dims("x", &[N, M], f32s(&[2, 3], 0))
+        .weight("two", i64s(&[2]))
+        .weight("last", i64s(&[-1]))
+        .node("Shape", &["x"], &["s"], &[])
+        .node("Tile", &["s", "two"], &["t"], &[])
+        .node("Expand", &["x", "t"], &["y"], &[])
+        .outputs(&["y"])
+        .import();
+    assert_eq!(types(&module)[1], "f32[n,m,n,m]");
+    assert_eq!(ops(&module), [OpCode::Broadcast]);
 }
 
 #[test]

@@ -152,7 +152,7 @@ impl<'a> Plan<'a> {
         let declared: Option<Vec<Declared>> = tensor.shape.as_ref().map(|shape| {
             let of = |(axis, dim): (usize, &crate::onnx::proto::DimensionProto)| match &dim.value {
                 Some(DimensionValue::Value(size)) if *size >= 0 => Declared::Size(*size),
-                Some(DimensionValue::Param(name)) if !name.is_empty() => Declared::Symbol(Symbol::new(name)),
+                Some(DimensionValue::Param(name)) if is_name(name) => Declared::Symbol(Symbol::new(name)),
                 _ => Declared::Symbol(made_up(&input.name, axis, taken)),
             };
             shape.dim.iter().enumerate().map(of).collect()
@@ -336,6 +336,11 @@ impl<'a> Plan<'a> {
         };
         learned.equal.iter().filter_map(fixed).chain(learned.at_most.iter().filter_map(limited)).collect()
     }
+}
+
+/// Exporters write `?` or `*` for dimensions that have nothing to do with each other.
+fn is_name(name: &str) -> bool {
+    name.chars().any(char::is_alphanumeric) && name != "None"
 }
 
 /// Every name that the file gives a dimension.

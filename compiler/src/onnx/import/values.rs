@@ -191,6 +191,15 @@ impl Values {
         }
     }
 
+    /// The number that every element is, if the value was made by broadcasting one constant.
+    pub(super) fn repeated(&self, val: Val) -> R<Option<f64>> {
+        let Some(value) = self.entry(val)?.value else { return Ok(None) };
+        let main = &self.module.main;
+        let Some((_, op)) = main.def(value).filter(|(_, op)| op.code == OpCode::Broadcast) else { return Ok(None) };
+        let constant = op.operand(0).and_then(|operand| main.constant(&self.module.env, operand));
+        Ok(constant.filter(|tensor| tensor.len() == 1).map(|tensor| tensor.f64_at(0)))
+    }
+
     /// Names of the program's parameters that the value is computed from; those of integers and bools if there are any.
     pub(super) fn computed_from(&self, vals: impl IntoIterator<Item = Val>) -> BTreeSet<String> {
         let main = &self.module.main;

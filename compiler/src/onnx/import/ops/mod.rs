@@ -182,6 +182,7 @@ static ROWS: &[OpImport] = &[
     op("Scatter", &[9, 11], &["axis"], gather::scatter_elements),
     op("ScatterND", &[11, 13, 16, 18], &["reduction"], gather::scatter_nd),
     op("ReverseSequence", &[10, 28], &["batch_axis", "time_axis"], gather::reverse_sequence),
+    op("NonZero", &[9, 13], &[], gather::non_zero),
     // along axes
     op("ReduceL1", &[1, 11, 13, 18], &["axes", "keepdims", "noop_with_empty_axes"], reduce::reduce),
     op("ReduceL2", &[1, 11, 13, 18], &["axes", "keepdims", "noop_with_empty_axes"], reduce::reduce),

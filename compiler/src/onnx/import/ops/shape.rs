@@ -4,7 +4,7 @@ use lathe_ir::op::normalize_axis;
 use lathe_ir::types::broadcast;
 use lathe_ir::{Attr, DType, Dim, OpCode, Shape};
 
-use crate::onnx::import::known::{Elem, few};
+use crate::onnx::import::known::{Elem, few, pick, strides};
 use crate::onnx::import::node::{NodeCx, one};
 use crate::onnx::import::values::{R, Val, invalid, unsupported};
 
@@ -152,15 +152,22 @@ pub(super) fn broadcast_to(cx: &mut NodeCx<'_, '_>, x: Val, shape: Shape) -> R<V
     if cx.shape(x)? == shape {
         return Ok(x);
     }
+    let emit = |cx: &mut NodeCx<'_, '_>| cx.op(OpCode::Broadcast, &[x], &[("shape", Attr::Dims(shape.clone()))]);
     let sizes: Option<Vec<usize>> = shape.iter().map(Dim::as_size).collect();
-    if let (Some(sizes), Some(elems)) = (sizes, cx.all_elems(x)?)
-        && let [only] = elems.as_slice()
-        && let Some(count) = few(&sizes)
+    if let (Some(sizes), Some(own)) = (sizes, cx.sizes(x)?)
+        && few(&sizes).is_some()
+        && own.len() <= sizes.len()
+        && let Some(elems) = cx.elems(x)?
     {
+        let missing = sizes.len() - own.len();
+        let steps: Vec<i64> =
+            strides(&own).into_iter().zip(&own).map(|(by, &size)| by * i64::from(size != 1)).collect();
+        let steps: Vec<i64> = std::iter::repeat_n(0, missing).chain(steps).collect();
+        let repeated = pick(&elems, &sizes, 0, &steps);
         let dtype = cx.dtype(x)?;
-        return Ok(cx.known_val(dtype, &sizes, vec![only.clone(); count]));
+        return cx.known_or(dtype, &sizes, repeated, emit);
     }
-    cx.op(OpCode::Broadcast, &[x], &[("shape", Attr::Dims(shape))])
+    emit(cx)
 }
 
 /// Tile: every repeated axis gets an axis of its own in front, which is broadcast and merged.
