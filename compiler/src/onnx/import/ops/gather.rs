@@ -153,7 +153,7 @@ pub(super) fn non_zero(cx: &mut NodeCx<'_, '_>) -> R<Vec<Val>> {
     if let ([size], Some(value)) = (shape.as_slice(), cx.importer.values.repeated(x)?)
         && value != 0.0
     {
-        let along = positions(cx, &[size.clone()], 0)?;
+        let along = positions(cx, std::slice::from_ref(size), 0)?;
         return one(cx.reshape(along, [Dim::ONE, size.clone()])?);
     }
     needs_value("which elements are zero is known only when the program runs")
