@@ -27,7 +27,7 @@ pub(super) type Elems = Rc<[Option<Elem>]>;
 
 enum Entry {
     /// A tensor.
-    Known(Known),
+    Tensor(Content),
     /// The value's node failed, which has been reported.
     Poisoned,
     /// A value that exists in the model but not in the IR; says what it is.
@@ -36,7 +36,8 @@ enum Entry {
     Absent,
 }
 
-struct Known {
+/// What is known of a tensor.
+struct Content {
     ty: TensorType,
     /// The IR value, once emitted.
     value: Option<ValueId>,
@@ -125,13 +126,13 @@ impl Values {
     /// A value of the IR.
     pub(super) fn emitted(&mut self, value: ValueId) -> Val {
         let ty = self.module.main.ty(value).clone();
-        self.push(Entry::Known(Known { ty, value: Some(value), tensor: None, name: "".into(), elems: None }))
+        self.push(Entry::Tensor(Content { ty, value: Some(value), tensor: None, name: "".into(), elems: None }))
     }
 
     /// A constant; `name` is used if it becomes a weight.
     pub(super) fn constant(&mut self, name: &str, tensor: Tensor) -> Val {
         let ty = tensor.ty();
-        self.push(Entry::Known(Known { ty, value: None, tensor: Some(tensor), name: name.into(), elems: None }))
+        self.push(Entry::Tensor(Content { ty, value: None, tensor: Some(tensor), name: name.into(), elems: None }))
     }
 
     /// A value of which every element is known.
@@ -142,29 +143,29 @@ impl Values {
         }
         let ty = TensorType::new(dtype, shape.iter().map(|&size| Dim::from(size as i64)));
         let elems = elems.into_iter().map(Some).collect();
-        self.push(Entry::Known(Known { ty, value: None, tensor: None, name: "".into(), elems: Some(elems) }))
+        self.push(Entry::Tensor(Content { ty, value: None, tensor: None, name: "".into(), elems: Some(elems) }))
     }
 
     /// Name of a constant; empty if it has none.
     pub(super) fn name(&self, val: Val) -> Rc<str> {
         match &self.entries[val.0 as usize] {
-            Entry::Known(known) => known.name.clone(),
+            Entry::Tensor(known) => known.name.clone(),
             _ => "".into(),
         }
     }
 
     /// Notes elements of an emitted value.
     pub(super) fn set_elems(&mut self, val: Val, known: Vec<Option<Elem>>) {
-        if let Entry::Known(entry) = &mut self.entries[val.0 as usize]
+        if let Entry::Tensor(entry) = &mut self.entries[val.0 as usize]
             && known.iter().any(Option::is_some)
         {
             entry.elems = Some(known.into());
         }
     }
 
-    fn entry(&self, val: Val) -> R<&Known> {
+    fn entry(&self, val: Val) -> R<&Content> {
         match &self.entries[val.0 as usize] {
-            Entry::Known(known) => Ok(known),
+            Entry::Tensor(known) => Ok(known),
             Entry::Poisoned => Err(Fail::Poisoned),
             Entry::Opaque(what) => unsupported(format!("an operand is {what}")),
             Entry::Absent => invalid("an operand is left out"),
@@ -184,7 +185,7 @@ impl Values {
     /// What to call the value's type in a message.
     pub(super) fn describe(&self, val: Val) -> String {
         match &self.entries[val.0 as usize] {
-            Entry::Known(known) => known.ty.to_string(),
+            Entry::Tensor(known) => known.ty.to_string(),
             Entry::Poisoned => "not imported".to_owned(),
             Entry::Opaque(what) => what.clone(),
             Entry::Absent => "left out".to_owned(),
@@ -226,7 +227,7 @@ impl Values {
     /// steps on them gets `None` from some point on, which its nodes report.
     pub(super) fn elems(&mut self, val: Val) -> R<Option<Elems>> {
         self.entry(val)?;
-        let Entry::Known(entry) = &mut self.entries[val.0 as usize] else { return Ok(None) };
+        let Entry::Tensor(entry) = &mut self.entries[val.0 as usize] else { return Ok(None) };
         if entry.elems.is_none()
             && let Some(tensor) = &entry.tensor
             && tensor.len() <= if tensor.dtype().is_float() { MAX_INLINE } else { MAX_KNOWN }
@@ -266,7 +267,7 @@ impl Values {
             (None, Some(elems)) => self.emit_elems(&ty, &elems)?,
             (None, None) => return Err(OpError::invalid("a value without content").into()),
         };
-        if let Entry::Known(entry) = &mut self.entries[val.0 as usize] {
+        if let Entry::Tensor(entry) = &mut self.entries[val.0 as usize] {
             entry.value = Some(value);
         }
         Ok(value)
@@ -275,7 +276,7 @@ impl Values {
     /// A name for the weight that no other has.
     fn weight_name(&mut self, val: Val) -> String {
         let base = match &self.entries[val.0 as usize] {
-            Entry::Known(entry) if !entry.name.is_empty() => entry.name.to_string(),
+            Entry::Tensor(entry) if !entry.name.is_empty() => entry.name.to_string(),
             _ => "constant".to_owned(),
         };
         let mut name = base.clone();
