@@ -8,10 +8,19 @@
 //! Always holds: coefficients are non-zero, monomials and their atoms are sorted and unique, no constant exceeds
 //! [`LIMIT`] in magnitude. Arithmetic is total: where a result would break a limit it is [`Dim::OVERFLOW`], which
 //! absorbs everything and which the verifier refuses.
+//!
+//! - `symbol`: names and their ranges; `fold`: substitution, evaluation, lowering; `range`: bounds; `print`: text.
+
+mod fold;
+mod print;
+mod range;
+mod symbol;
+
+pub use fold::DimVisitor;
+pub use symbol::{Symbol, SymbolInfo, Symbols};
 
 use smallvec::SmallVec;
 use std::collections::BTreeMap;
-use std::fmt;
 use std::sync::Arc;
 
 /// Largest magnitude of a constant or coefficient.
@@ -22,62 +31,6 @@ const MAX_TERMS: usize = 64;
 const MAX_DEPTH: usize = 12;
 /// Largest number of atoms of one expression, nested ones included: walks visit shared parts again and again.
 const MAX_SIZE: usize = 1024;
-
-/// Name of a dimension that is known only when the program is called (or, for data-dependent sizes, while it runs).
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Symbol(Arc<str>);
-
-impl Symbol {
-    /// A symbol of that name; equal names are the same symbol.
-    pub fn new(name: &str) -> Symbol {
-        Symbol(name.into())
-    }
-
-    /// The name as the model spells it.
-    pub fn name(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for Symbol {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut chars = self.0.chars();
-        let plain = chars.next().is_some_and(|c| c.is_ascii_alphabetic() || c == '_')
-            && chars.all(|c| c.is_ascii_alphanumeric() || c == '_')
-            && !matches!(&*self.0, "floordiv" | "min" | "max" | "overflow");
-        if plain { f.write_str(&self.0) } else { write!(f, "{:?}", &*self.0) }
-    }
-}
-
-/// Smallest, largest and typical value of a symbol.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SymbolInfo {
-    /// Smallest value; at least 0.
-    pub lo: i64,
-    /// Largest value, if bounded.
-    pub hi: Option<i64>,
-    /// Value at which costs are priced.
-    pub typical: Option<i64>,
-    /// True when the value is found while the program runs (NonZero, NonMaxSuppression), false when an input's shape
-    /// tells it.
-    pub data_dependent: bool,
-}
-
-impl Default for SymbolInfo {
-    fn default() -> Self {
-        SymbolInfo { lo: 1, hi: None, typical: None, data_dependent: false }
-    }
-}
-
-impl SymbolInfo {
-    /// The value at which costs are priced: the stated typical value, else the upper bound, else 128 within bounds.
-    pub fn typical_value(&self) -> i64 {
-        self.typical.or(self.hi).unwrap_or(128.max(self.lo))
-    }
-}
-
-/// The symbols of a module with what is known about each.
-pub type Symbols = BTreeMap<Symbol, SymbolInfo>;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 enum Atom {
@@ -107,26 +60,6 @@ enum Repr {
 /// A dimension: an integer expression over symbols in normal form.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Dim(Repr);
-
-/// What a dimension is made of, for code that lowers it; see [`Dim::visit`].
-pub trait DimVisitor {
-    /// What each subexpression becomes.
-    type Out;
-    /// A constant.
-    fn constant(&mut self, value: i64) -> Self::Out;
-    /// A symbol.
-    fn symbol(&mut self, symbol: &Symbol) -> Self::Out;
-    /// a + b
-    fn add(&mut self, a: Self::Out, b: Self::Out) -> Self::Out;
-    /// a * b
-    fn mul(&mut self, a: Self::Out, b: Self::Out) -> Self::Out;
-    /// floor(a / b)
-    fn floor_div(&mut self, a: Self::Out, b: Self::Out) -> Self::Out;
-    /// min(a, b)
-    fn min(&mut self, a: Self::Out, b: Self::Out) -> Self::Out;
-    /// max(a, b)
-    fn max(&mut self, a: Self::Out, b: Self::Out) -> Self::Out;
-}
 
 impl Dim {
     /// The result of arithmetic beyond the limits; absorbs everything. The verifier refuses it.
@@ -373,180 +306,6 @@ impl Dim {
         Dim::atom(if smaller { Atom::Min(pair) } else { Atom::Max(pair) })
     }
 
-    /// The value under given symbol values; `None` if a symbol is unknown, a divisor is 0 or a limit is passed.
-    pub fn eval(&self, value_of: &dyn Fn(&Symbol) -> Option<i64>) -> Option<i64> {
-        self.substitute(&|symbol| value_of(symbol).map(Dim::constant)).as_const()
-    }
-
-    /// Replaces symbols; those for which `replacement` gives `None` stay.
-    pub fn substitute(&self, replacement: &dyn Fn(&Symbol) -> Option<Dim>) -> Dim {
-        struct Substitute<'a>(&'a dyn Fn(&Symbol) -> Option<Dim>);
-        impl DimVisitor for Substitute<'_> {
-            type Out = Dim;
-            fn constant(&mut self, value: i64) -> Dim {
-                Dim::constant(value)
-            }
-            fn symbol(&mut self, symbol: &Symbol) -> Dim {
-                (self.0)(symbol).unwrap_or_else(|| Dim::symbol(symbol))
-            }
-            fn add(&mut self, a: Dim, b: Dim) -> Dim {
-                &a + &b
-            }
-            fn mul(&mut self, a: Dim, b: Dim) -> Dim {
-                &a * &b
-            }
-            fn floor_div(&mut self, a: Dim, b: Dim) -> Dim {
-                a.floor_div(&b)
-            }
-            fn min(&mut self, a: Dim, b: Dim) -> Dim {
-                a.minimum(&b)
-            }
-            fn max(&mut self, a: Dim, b: Dim) -> Dim {
-                a.maximum(&b)
-            }
-        }
-        match &self.0 {
-            Repr::Sum(_) => self.visit(&mut Substitute(replacement)).unwrap_or(Dim::OVERFLOW),
-            _ => self.clone(),
-        }
-    }
-
-    /// Folds the expression bottom-up; `None` for [`Dim::OVERFLOW`].
-    pub fn visit<V: DimVisitor>(&self, visitor: &mut V) -> Option<V::Out> {
-        let (terms, constant) = self.parts()?;
-        let mut sum = None;
-        for (monomial, coefficient) in terms {
-            let mut product = if *coefficient == 1 { None } else { Some(visitor.constant(*coefficient)) };
-            for atom in monomial {
-                let factor = match atom {
-                    Atom::Symbol(symbol) => visitor.symbol(symbol),
-                    Atom::FloorDiv(pair) | Atom::Min(pair) | Atom::Max(pair) => {
-                        let a = pair.0.visit(visitor)?;
-                        let b = pair.1.visit(visitor)?;
-                        match atom {
-                            Atom::FloorDiv(_) => visitor.floor_div(a, b),
-                            Atom::Min(_) => visitor.min(a, b),
-                            _ => visitor.max(a, b),
-                        }
-                    }
-                };
-                product = Some(match product {
-                    Some(product) => visitor.mul(product, factor),
-                    None => factor,
-                });
-            }
-            let term = match product {
-                Some(term) => term,
-                None => visitor.constant(1),
-            };
-            sum = Some(match sum {
-                Some(sum) => visitor.add(sum, term),
-                None => term,
-            });
-        }
-        Some(match sum {
-            None => visitor.constant(constant),
-            Some(sum) if constant == 0 => sum,
-            Some(sum) => {
-                let constant = visitor.constant(constant);
-                visitor.add(sum, constant)
-            }
-        })
-    }
-
-    /// The symbols that occur, each once, sorted.
-    pub fn symbols(&self) -> Vec<Symbol> {
-        let found = std::cell::RefCell::new(std::collections::BTreeSet::new());
-        self.substitute(&|symbol| {
-            found.borrow_mut().insert(symbol.clone());
-            None
-        });
-        found.into_inner().into_iter().collect()
-    }
-
-    /// Smallest and largest value under the symbols' ranges; `None` at an end that is not bounded or not known.
-    pub fn range(&self, symbols: &Symbols) -> (Option<i64>, Option<i64>) {
-        struct Range<'a>(&'a Symbols);
-        type Ends = (Option<i64>, Option<i64>);
-        fn corners(a: Ends, b: Ends, op: impl Fn(i64, i64) -> Option<i64>) -> Ends {
-            let (Some(a0), Some(a1), Some(b0), Some(b1)) = (a.0, a.1, b.0, b.1) else { return (None, None) };
-            let all = [op(a0, b0), op(a0, b1), op(a1, b0), op(a1, b1)];
-            match all.into_iter().collect::<Option<Vec<_>>>() {
-                Some(values) => (values.iter().min().copied(), values.iter().max().copied()),
-                None => (None, None),
-            }
-        }
-        impl DimVisitor for Range<'_> {
-            type Out = Ends;
-            fn constant(&mut self, value: i64) -> Ends {
-                (Some(value), Some(value))
-            }
-            fn symbol(&mut self, symbol: &Symbol) -> Ends {
-                match self.0.get(symbol) {
-                    Some(info) => (Some(info.lo), info.hi),
-                    None => (Some(0), None),
-                }
-            }
-            fn add(&mut self, a: Ends, b: Ends) -> Ends {
-                let sum = |x: Option<i64>, y: Option<i64>| x?.checked_add(y?);
-                (sum(a.0, b.0), sum(a.1, b.1))
-            }
-            fn mul(&mut self, a: Ends, b: Ends) -> Ends {
-                if let ((Some(a0), None), (Some(b0), _)) | ((Some(a0), _), (Some(b0), None)) = (a, b)
-                    && a0 >= 0
-                    && b0 >= 0
-                {
-                    return (a0.checked_mul(b0), None);
-                }
-                if let ((Some(c), Some(same)), other) | (other, (Some(c), Some(same))) = (a, b)
-                    && c == same
-                {
-                    let scaled = |end: Option<i64>| end?.checked_mul(c);
-                    return if c >= 0 {
-                        (scaled(other.0), scaled(other.1))
-                    } else {
-                        (scaled(other.1), scaled(other.0))
-                    };
-                }
-                corners(a, b, i64::checked_mul)
-            }
-            fn floor_div(&mut self, a: Ends, b: Ends) -> Ends {
-                match b {
-                    (Some(lo), hi) if lo > 0 => {
-                        let low = match (a.0, hi) {
-                            (Some(x), Some(hi)) if x >= 0 => Some(x.div_euclid(hi)),
-                            (Some(x), None) if x >= 0 => Some(0),
-                            (Some(x), _) => Some(x.div_euclid(lo)),
-                            (None, _) => None,
-                        };
-                        (low, a.1.map(|x| if x >= 0 { x.div_euclid(lo) } else { -1 }))
-                    }
-                    _ => (None, None),
-                }
-            }
-            fn min(&mut self, a: Ends, b: Ends) -> Ends {
-                let hi = match (a.1, b.1) {
-                    (Some(x), Some(y)) => Some(x.min(y)),
-                    (x, y) => x.or(y),
-                };
-                (a.0.zip(b.0).map(|(x, y)| x.min(y)), hi)
-            }
-            fn max(&mut self, a: Ends, b: Ends) -> Ends {
-                let lo = match (a.0, b.0) {
-                    (Some(x), Some(y)) => Some(x.max(y)),
-                    (x, y) => x.or(y),
-                };
-                (lo, a.1.zip(b.1).map(|(x, y)| x.max(y)))
-            }
-        }
-        self.visit(&mut Range(symbols)).unwrap_or((None, None))
-    }
-
-    /// Value at the symbols' typical sizes, for prices; 0 when it cannot be told.
-    pub fn typical(&self, symbols: &Symbols) -> i64 {
-        self.eval(&|symbol| Some(symbols.get(symbol).map_or(128, SymbolInfo::typical_value))).unwrap_or(0)
-    }
-
     /// Product of dimensions.
     pub fn product_of<'a>(dims: impl IntoIterator<Item = &'a Dim>) -> Dim {
         dims.into_iter().fold(Dim::ONE, |product, dim| &product * dim)
@@ -586,49 +345,6 @@ impl std::ops::Mul for &Dim {
     type Output = Dim;
     fn mul(self, other: &Dim) -> Dim {
         self.product(other)
-    }
-}
-
-impl fmt::Debug for Dim {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-impl fmt::Display for Dim {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Some((terms, constant)) = self.parts() else { return f.write_str("overflow") };
-        if terms.is_empty() {
-            return write!(f, "{constant}");
-        }
-        for (index, (monomial, coefficient)) in terms.iter().enumerate() {
-            let magnitude = coefficient.unsigned_abs();
-            match (index, *coefficient < 0) {
-                (0, true) => f.write_str("-")?,
-                (0, false) => {}
-                (_, true) => f.write_str(" - ")?,
-                (_, false) => f.write_str(" + ")?,
-            }
-            if magnitude != 1 {
-                write!(f, "{magnitude}*")?;
-            }
-            for (position, atom) in monomial.iter().enumerate() {
-                if position > 0 {
-                    f.write_str("*")?;
-                }
-                match atom {
-                    Atom::Symbol(symbol) => write!(f, "{symbol}")?,
-                    Atom::FloorDiv(pair) => write!(f, "floordiv({}, {})", pair.0, pair.1)?,
-                    Atom::Min(pair) => write!(f, "min({}, {})", pair.0, pair.1)?,
-                    Atom::Max(pair) => write!(f, "max({}, {})", pair.0, pair.1)?,
-                }
-            }
-        }
-        match constant {
-            0 => Ok(()),
-            c if c > 0 => write!(f, " + {c}"),
-            c => write!(f, " - {}", c.unsigned_abs()),
-        }
     }
 }
 

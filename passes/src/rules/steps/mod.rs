@@ -1,0 +1,117 @@
+//! Named steps of rules: conditions over facts, and values computed for right sides.
+//!
+//! A step is made once, when the library is loaded, and run for each match. Names of variables carry their question
+//! mark, as in the patterns. A step that binds names what it binds first.
+//!
+//! Here: facts and values; `axes`, `shapes`, `vectors`: what a right side needs in another layout.
+
+mod axes;
+mod shapes;
+mod vectors;
+
+pub(super) use axes::*;
+pub(super) use shapes::*;
+pub(super) use vectors::*;
+
+use super::{Match, Step};
+use crate::egraph::pattern::var;
+use egg::{Id, Var};
+use lathe_ir::{Attr, DType, Dim, OpCode, TensorType};
+
+fn fact(name: &str, test: impl Fn(&crate::egraph::analysis::Fact) -> bool + Send + Sync + 'static) -> Step {
+    let name = var(name);
+    Box::new(move |m| test(m.fact(name)?).then_some(()))
+}
+
+/// The tensor depends on constants only.
+pub(super) fn is_const(x: &str) -> Step {
+    fact(x, |fact| fact.is_const)
+}
+
+/// The tensor depends on parameters.
+pub(super) fn is_variable(x: &str) -> Step {
+    fact(x, |fact| !fact.is_const)
+}
+
+/// The tensor holds floats.
+pub(super) fn is_float(x: &str) -> Step {
+    fact(x, |fact| fact.ty.dtype.is_float())
+}
+
+/// The tensor has one element, whose value is known.
+pub(super) fn is_scalar(x: &str) -> Step {
+    fact(x, |fact| fact.splat.is_some() && fact.ty.shape.iter().all(|dim| dim.is(1)))
+}
+
+/// The tensor has that rank.
+pub(super) fn rank_is(x: &str, rank: usize) -> Step {
+    fact(x, move |fact| fact.ty.rank() == rank)
+}
+
+/// A cast of `x` to the element type `there` loses nothing.
+pub(super) fn lossless_round_trip(x: &str, there: &str) -> Step {
+    let (x, there) = (var(x), var(there));
+    Box::new(move |m| {
+        let from = m.ty(x)?.dtype;
+        let Attr::DType(to) = *m.attr(there)? else { return None };
+        let exact_bits = |dtype: DType| match dtype {
+            DType::F64 => 53,
+            DType::F32 => 24,
+            DType::F16 => 11,
+            DType::BF16 => 8,
+            DType::Bool => 1,
+            int => 8 * int.size() - usize::from(!int.is_unsigned()),
+        };
+        let fits = if from.is_float() {
+            // Of the 16-bit floats neither holds the other.
+            to.is_float() && (to == from || to.size() > from.size())
+        } else {
+            exact_bits(to) >= exact_bits(from) && (from == DType::Bool || from.is_unsigned() || !to.is_unsigned())
+        };
+        (fits && to != DType::Bool).then_some(())
+    })
+}
+
+/// Binds `attr` to the one value of the tensor `x`, which is no NaN.
+pub(super) fn attr_of_splat(attr: &str, x: &str) -> Step {
+    let (attr, x) = (var(attr), var(x));
+    Box::new(move |m| {
+        let value = m.splat(x).filter(|value| !value.is_nan())?;
+        m.set_attr(attr, Attr::float(value))
+    })
+}
+
+/// Binds `lo` and `hi` to the bounds of clipping to `first` and then to `second`.
+pub(super) fn compose_clips(lo: &str, hi: &str, first: (&str, &str), second: (&str, &str)) -> Step {
+    let (lo, hi) = (var(lo), var(hi));
+    let ends = [first.0, first.1, second.0, second.1].map(var);
+    Box::new(move |m| {
+        let mut values = [0.0; 4];
+        for (value, end) in values.iter_mut().zip(ends) {
+            let Attr::Float(bits) = &*m.attr(end)? else { return None };
+            *value = bits.get();
+        }
+        let [l1, h1, l2, h2] = values;
+        // Bounds that cross are left alone.
+        if !(l1 <= h1 && l2 <= h2) {
+            return None;
+        }
+        m.set_attr(lo, Attr::float(l1.max(l2).min(h2)))?;
+        m.set_attr(hi, Attr::float(h1.max(l2).min(h2)))
+    })
+}
+
+/// Adds a reshape of a class unless it has that shape.
+fn reshaped(m: &mut Match<'_>, id: Id, ty: &TensorType, shape: &[Dim]) -> Option<Id> {
+    if ty.shape.as_slice() == shape {
+        return Some(id);
+    }
+    m.op(OpCode::Reshape, &[("shape", Attr::dims(shape.iter().cloned()))], &[id])
+}
+
+fn dims(m: &Match<'_>, s: Var) -> Option<Vec<Dim>> {
+    match &*m.attr(s)? {
+        Attr::Dims(dims) => Some(dims.to_vec()),
+        _ => None,
+    }
+}
