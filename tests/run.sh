@@ -17,18 +17,16 @@ step "cargo test"
 # builds the binary too, with the same features as the tests: nothing is built twice
 INSTA_UPDATE=no cargo test --workspace --release
 
-target=${CARGO_TARGET_DIR:-target}
-if "${LATHE:-$target/release/lathe}" run --help 2>/dev/null | grep -q -e --input-dir; then
-    step "trained models against onnxruntime"
-    "$python" tests/scripts/match.py digits magika oww_melspectrogram oww_embedding ppocr_v4_det dnsmos_sig_bak_ovr
+step "trained models against onnxruntime"
+"$python" tests/scripts/match.py digits magika oww_melspectrogram oww_embedding ppocr_v4_det dnsmos_sig_bak_ovr
 
-    step "small models of the zoo, at several sizes"
-    "$python" tests/scripts/match.py --zoo --sizes mobilenet_v2 deit_tiny.traced whisper_tiny_enc minilm minilm.traced
+step "small models of the zoo, at several sizes"
+"$python" tests/scripts/match.py --zoo --sizes mobilenet_v2 deit_tiny.traced whisper_tiny_enc minilm minilm.traced
 
-    if [ -f tests/suite/passing.txt ]; then
-        step "ONNX's backend suite"
-        "$python" tests/suite/run.py
-    fi
-else
-    printf '\nskipped: this lathe cannot run models yet\n'
+step "optimised models written as ONNX, in onnxruntime"
+"$python" tests/scripts/check_export.py digits magika ppocr_v4_det
+
+if [ -f tests/suite/passing.txt ]; then
+    step "ONNX's backend suite"
+    "$python" tests/suite/run.py
 fi

@@ -1,24 +1,19 @@
-//! The model side: a hand-written model plays the generated code.
-//!
-//! x: f32[N, 4], idx: i64[N] -> y = relu(x + table[idx]): f32[N, 4], z = positions where idx > 0: i64[K], with N in 1..8 and
-//! K known only from the data.
+//! The model side: opening, shapes, runs, errors, through the safe API.
 #![allow(clippy::unwrap_used)]
 
-use lathe_runtime::core::abi::*;
-use lathe_runtime::core::context::RunCtx;
+mod toy;
+
 use lathe_runtime::core::desc::{BufferKind, DType, Desc, DescBuilder, weights_hash};
 use lathe_runtime::core::model::ModelCode;
-use lathe_runtime::core::pool::{CallerTask, CallerThreads};
-use lathe_runtime::core::status::{Code, Status};
+use lathe_runtime::core::pool::CallerThreads;
+use lathe_runtime::core::status::Code;
 use lathe_runtime::core::table::{ABI, select};
 use lathe_runtime::core::tier::Tier;
-use lathe_runtime::{Context, Model, Pool, Tensor, TensorView, TensorViewMut, Threads};
+use lathe_runtime::{Context, Pool, Tensor, TensorView, TensorViewMut, Threads};
 use std::cell::Cell;
-use std::ffi::{CStr, c_void};
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
-
-/// Rows of the table in the weights.
-const ROWS: i64 = 6;
+use std::ffi::c_void;
+use std::sync::atomic::Ordering::Relaxed;
+use toy::*;
 
 thread_local! {
     /// Allocations of the core on this thread, which all go through one function of the C library.
@@ -34,201 +29,6 @@ unsafe extern "C" fn aligned_alloc(align: usize, bytes: usize) -> *mut c_void {
     ALLOCATIONS.set(ALLOCATIONS.get() + 1);
     // SAFETY: same contract.
     unsafe { memalign(align, bytes) }
-}
-
-/// The floating-point mode as the model's code saw it last.
-static MODE: AtomicU32 = AtomicU32::new(0);
-
-fn float_mode() -> u32 {
-    let mut mxcsr = 0u32;
-    // SAFETY: stores four bytes to a local.
-    unsafe { std::arch::asm!("stmxcsr [{}]", in(reg) &raw mut mxcsr) };
-    mxcsr & !0x3f
-}
-
-fn set_float_mode(mxcsr: u32) {
-    // SAFETY: a mode with all exceptions masked.
-    unsafe { std::arch::asm!("ldmxcsr [{}]", in(reg) &raw const mxcsr) };
-}
-
-unsafe extern "C" fn bind(dims: *const *const i64, symbols: *mut i64, status: *mut Status) -> i32 {
-    // SAFETY: two inputs, two symbols.
-    unsafe {
-        let (n, other) = (**dims, **dims.add(1));
-        if n != other {
-            (*status).set(Code::ShapeMismatch as i32, 1, other);
-            return Code::ShapeMismatch as i32;
-        }
-        assert_eq!(*symbols.add(1), 8, "preset to the upper bound");
-        *symbols = n;
-    }
-    0
-}
-
-unsafe extern "C" fn plan(symbols: *const i64, out: *mut i64) {
-    // SAFETY: two symbols; 2 + 7 buffers + 2 + 1 dimensions.
-    unsafe {
-        let (n, k) = (*symbols, *symbols.add(1));
-        for (i, value) in [n * 16 + 8, 40, 0, 0, 0, 0, 0, 0, 8, n, 4, k].into_iter().enumerate() {
-            *out.add(i) = value;
-        }
-    }
-}
-
-/// tmp[tile] = table[idx[tile]], by way of the scratch.
-unsafe extern "C" fn gather(ctx: *const RunCtx, begin: i64, end: i64, scratch: *mut u8) {
-    // SAFETY: buffers as described.
-    unsafe {
-        let (ctx, buffers) = (&*ctx, (*ctx).buffers);
-        for tile in begin..end {
-            let index = *(*buffers.add(1)).cast::<i64>().offset(tile as isize);
-            if !(0..ROWS).contains(&index) {
-                (*ctx.status).set(Code::IndexOutOfRange as i32, 0, index);
-                return;
-            }
-            let kernels = &*ctx.kernels;
-            (kernels.copy_bytes)(16, (*buffers.add(2)).offset(index as isize * 16), scratch);
-            (kernels.copy_bytes)(16, scratch, (*buffers.add(3)).offset(tile as isize * 16));
-        }
-    }
-}
-
-unsafe extern "C" fn add_relu(ctx: *const RunCtx, begin: i64, end: i64, _scratch: *mut u8) {
-    // SAFETY: buffers as described. Buffer 6 is an alias of 3, 8 bytes in.
-    unsafe {
-        let (kernels, buffers) = (&*(*ctx).kernels, (*ctx).buffers);
-        for tile in begin..end {
-            let at = |i: usize| (*buffers.add(i)).offset(tile as isize * 16);
-            assert_eq!(*buffers.add(6), (*buffers.add(3)).add(8));
-            (kernels.v_add)(4, at(0), 1, at(3), 1, at(4));
-            (kernels.v_relu)(4, at(4), at(4));
-        }
-    }
-}
-
-unsafe extern "C" fn run(ctx: *const RunCtx) -> i32 {
-    MODE.store(float_mode(), Relaxed);
-    // SAFETY: buffers and symbols as described.
-    unsafe {
-        let (ctx, n) = (&*ctx, *(*ctx).symbols);
-        (ctx.parallel_for)(ctx, gather, n);
-        (ctx.parallel_for)(ctx, add_relu, n);
-        if (*ctx.status).failed() {
-            return 0;
-        }
-        let (idx, z) = ((*ctx.buffers.add(1)).cast::<i64>(), (*ctx.buffers.add(5)).cast::<i64>());
-        let mut k = 0;
-        for i in 0..n as usize {
-            if *idx.add(i) > 0 {
-                *z.add(k) = i as i64;
-                k += 1;
-            }
-        }
-        *ctx.symbols.add(1) = k as i64;
-    }
-    0
-}
-
-#[repr(align(64))]
-struct Weights([f32; 24]);
-
-static TABLE: Weights = Weights({
-    let mut table = [0f32; 24];
-    let mut i = 0;
-    while i < 24 {
-        table[i] = i as f32 * 0.5 - 5.0;
-        i += 1;
-    }
-    table
-});
-
-fn table_bytes() -> &'static [u8] {
-    // SAFETY: 24 floats.
-    unsafe { std::slice::from_raw_parts(TABLE.0.as_ptr().cast(), 96) }
-}
-
-fn builder() -> DescBuilder {
-    let mut desc = DescBuilder::new(Tier::Scalar);
-    desc.weights(96, weights_hash(table_bytes()));
-    desc.symbol("N", 1, 8);
-    desc.symbol("K", 0, 8);
-    desc.input("x", DType::F32, &[-1, 4]);
-    desc.input("idx", DType::I64, &[-1]);
-    desc.output("y", DType::F32, &[-1, 4]);
-    desc.output("z", DType::I64, &[-1]);
-    desc.buffer(BufferKind::Input(0), 4);
-    desc.buffer(BufferKind::Input(1), 8);
-    desc.buffer(BufferKind::Weights, 4);
-    desc.buffer(BufferKind::Arena, 4);
-    desc.buffer(BufferKind::Output(0), 4);
-    desc.buffer(BufferKind::Output(1), 8);
-    desc.buffer(BufferKind::Alias(3), 4);
-    desc.node("embed/Gather", "Gather");
-    desc.node("", "Add");
-    desc
-}
-
-/// The model's code, with weights inside unless told otherwise.
-fn code(desc: Vec<u8>, weights: bool) -> ModelCode {
-    let desc: &'static [u8] = desc.leak();
-    let (weights, weights_len) = if weights { (table_bytes().as_ptr(), 96) } else { (std::ptr::null(), 0) };
-    ModelCode { abi: ABI, desc: desc.as_ptr(), desc_len: desc.len() as u64, weights, weights_len, bind, plan, run }
-}
-
-fn open(code: &ModelCode) -> Result<Model, lathe_runtime::Error> {
-    // SAFETY: valid code in memory that is never freed.
-    unsafe { Model::from_code(code, None) }
-}
-
-fn model() -> Model {
-    open(&code(builder().finish().unwrap(), true)).unwrap()
-}
-
-fn bytes_of<T>(values: &[T]) -> &[u8] {
-    // SAFETY: plain numbers.
-    unsafe { std::slice::from_raw_parts(values.as_ptr().cast(), size_of_val(values)) }
-}
-
-fn floats(bytes: &[u8]) -> Vec<f32> {
-    bytes.chunks(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect()
-}
-
-fn integers(bytes: &[u8]) -> Vec<i64> {
-    bytes.chunks(8).map(|b| i64::from_le_bytes(b.try_into().unwrap())).collect()
-}
-
-struct Case {
-    x: Vec<f32>,
-    idx: Vec<i64>,
-    y: Vec<f32>,
-    z: Vec<i64>,
-}
-
-fn case(n: usize) -> Case {
-    let x: Vec<f32> = (0..n * 4).map(|i| i as f32 - 7.5).collect();
-    let idx: Vec<i64> = (0..n as i64).map(|i| (i * 5 + 3) % ROWS).collect();
-    let y = (0..n * 4).map(|i| (x[i] + TABLE.0[idx[i / 4] as usize * 4 + i % 4]).max(0.0)).collect();
-    let z = (0..n as i64).filter(|&i| idx[i as usize] > 0).collect();
-    Case { x, idx, y, z }
-}
-
-fn run_case(context: &mut Context, case: &Case) {
-    let (sx, si) = ([case.idx.len() as i64, 4], [case.idx.len() as i64]);
-    let inputs = [
-        TensorView { dtype: DType::F32, shape: &sx, data: bytes_of(&case.x) },
-        TensorView { dtype: DType::I64, shape: &si, data: bytes_of(&case.idx) },
-    ];
-    let outputs = context.run(&inputs).unwrap();
-    assert_eq!((&outputs[0].shape[..], &outputs[1].shape[..]), (&sx[..], &[case.z.len() as i64][..]));
-    assert_eq!(floats(outputs[0].bytes()), case.y);
-    assert_eq!(integers(outputs[1].bytes()), case.z);
-}
-
-unsafe extern "C" fn in_reverse(_user: *mut c_void, n: i64, task: CallerTask, arg: *mut c_void) {
-    for i in (0..n).rev() {
-        // SAFETY: as asked.
-        unsafe { task(arg, i) };
-    }
 }
 
 #[test]
@@ -455,83 +255,6 @@ fn every_byte_of_the_weights_counts_in_their_hash() {
         bytes[i] ^= 1;
         assert_ne!(hash, weights_hash(&bytes), "byte {i}");
         bytes[i] ^= 1;
-    }
-}
-
-#[test]
-fn the_c_abi() {
-    let code = code(builder().finish().unwrap(), true);
-    let good = case(5);
-    // SAFETY: pointers as the header asks; null is part of the test.
-    unsafe {
-        let mut model = std::ptr::null();
-        assert_eq!(lathe_model_open(std::ptr::null(), &mut model), 1);
-        assert_eq!(lathe_model_open(&code, std::ptr::null_mut()), 1);
-        assert_eq!(lathe_model_open(&code, &mut model), 0);
-        assert_eq!(
-            (lathe_model_inputs(model), lathe_model_outputs(model), lathe_model_inputs(std::ptr::null())),
-            (2, 2, 0)
-        );
-        assert_eq!(CStr::from_ptr(lathe_model_name(model, 0, 1)), c"idx");
-        assert_eq!(CStr::from_ptr(lathe_model_name(model, 1, 0)), c"y");
-        assert!(lathe_model_name(model, 1, 2).is_null());
-        assert_eq!((lathe_model_dtype(model, 0, 1), lathe_model_dtype(model, 0, 2)), (7, 0));
-        assert_eq!((lathe_model_rank(model, 0, 0), lathe_model_rank(model, 1, 2)), (2, -1));
-        let mut dims = [0i64; 2];
-        assert_eq!((lathe_model_dims(model, 0, 0, dims.as_mut_ptr()), dims), (0, [-1, 4]));
-        assert_eq!(lathe_model_dims(model, 0, 0, std::ptr::null_mut()), 1);
-
-        let mut context = std::ptr::null_mut();
-        assert_eq!(lathe_context_create(std::ptr::null(), 1, &mut context), 1);
-        assert_eq!(lathe_context_create_with(model, 3, Some(in_reverse), std::ptr::null_mut(), &mut context), 0);
-        lathe_model_close(model); // the context holds it
-        let mut bytes = 0u64;
-        assert_eq!(lathe_context_arena_bytes(context, &mut bytes), Code::NotBound as i32);
-        assert_eq!(lathe_context_run(context), Code::NotBound as i32);
-        assert_eq!(lathe_context_set_shapes(context, std::ptr::null()), 1);
-        let shapes = [[5i64, 4].as_ptr(), [5i64].as_ptr()];
-        assert_eq!(lathe_context_set_shapes(context, shapes.as_ptr()), 0);
-        assert_eq!(lathe_context_arena_bytes(context, &mut bytes), 0);
-        assert_eq!(bytes, 128 + 3 * 64);
-
-        let (mut y, mut z) = ([0f32; 20], [0i64; 8]);
-        assert_eq!(lathe_context_bind_input(context, 0, 1, good.x.as_ptr().cast(), 80), 0);
-        assert_eq!(lathe_context_bind_input(context, 1, 7, good.idx.as_ptr().cast(), 40), 0);
-        assert_eq!(lathe_context_bind_output(context, 0, 1, y.as_mut_ptr().cast(), 80), 0);
-        assert_eq!(lathe_context_run(context), Code::NotBound as i32);
-        let mut text = [1; 16];
-        assert_eq!(lathe_context_error(context, text.as_mut_ptr(), 12), 23);
-        assert_eq!(CStr::from_ptr(text.as_ptr()), c"output \"z\" ");
-        assert_eq!(lathe_context_error(context, std::ptr::null_mut(), 0), 23);
-        assert_eq!(lathe_context_bind_output(context, 1, 7, z.as_mut_ptr().cast(), 64), 0);
-        assert_eq!(lathe_context_bind_output(context, 2, 7, z.as_mut_ptr().cast(), 64), 1);
-
-        // an arena of the caller's: aligned, large enough
-        let mut arena = vec![[0u64; 8]; 8];
-        let base = arena.as_mut_ptr().cast::<u8>().map_addr(|addr| addr.next_multiple_of(64));
-        assert_eq!(lathe_context_set_arena(context, base.add(8), 320), 1);
-        assert_eq!(lathe_context_set_arena(context, base, 319), 0);
-        assert_eq!(lathe_context_run(context), Code::OutOfMemory as i32);
-        assert_eq!(lathe_context_set_arena(context, base, 320), 0);
-        assert_eq!(lathe_context_run(context), 0);
-        assert_eq!((&y[..], &z[..good.z.len()]), (&good.y[..], &good.z[..]));
-        assert_eq!(std::slice::from_raw_parts(base.cast::<f32>(), 4), &TABLE.0[12..16], "the arena was used");
-        assert_eq!(lathe_context_set_arena(context, std::ptr::null_mut(), 0), 0);
-        assert_eq!(lathe_context_run(context), 0);
-        assert_eq!((lathe_context_output_shape(context, 0, dims.as_mut_ptr()), dims), (0, [5, 4]));
-        assert_eq!(lathe_context_output_shape(context, 1, dims.as_mut_ptr()), 0);
-        assert_eq!(dims[0], good.z.len() as i64);
-        assert_eq!(lathe_context_output_shape(context, 2, dims.as_mut_ptr()), 1);
-        lathe_context_destroy(context);
-        lathe_context_destroy(std::ptr::null_mut());
-
-        let (mut model, mut pool) = (std::ptr::null(), std::ptr::null());
-        assert_eq!((lathe_model_open(&code, &mut model), lathe_pool_create(2, &mut pool)), (0, 0));
-        assert_eq!(lathe_context_create_on_pool(model, pool, &mut context), 0);
-        lathe_pool_release(pool);
-        lathe_context_destroy(context);
-        lathe_model_close(model);
-        assert_eq!(CStr::from_ptr(lathe_status_text(4)), c"index out of range");
     }
 }
 
