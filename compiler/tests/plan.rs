@@ -3,7 +3,7 @@
 use lathe_compiler::artifact::{InProcess, compile};
 use lathe_compiler::{backend, plan};
 use lathe_ir::text::{no_weights, parse_module};
-use lathe_ir::{DType, Module, Tensor, eval_module};
+use lathe_ir::{Builder, DType, Env, Graph, Module, OpCode, Tensor, TensorType, eval_module};
 
 /// Deterministic values: floats about -2..2, small integers, alternating bools.
 fn fill(dtype: DType, shape: &[usize], seed: u64) -> Tensor {
@@ -388,4 +388,26 @@ fn resizes() {
             op(&["f32[N,5,6,3]"], &format!("resize(%0) {{sizes = [N, 9, 4, 3], {rest}}}"));
         }
     }
+}
+
+/// Groups are bounded: neither recursion nor one kernel may grow with the length of a chain.
+#[test]
+fn long_chains() {
+    let mut body = String::from("(%0 \"x\": f32[4], %1 \"y\": f32[4]) {");
+    for at in 1..3000 {
+        let op = if at % 2 == 0 { format!("sin(%{at})") } else { format!("sub(%{at}, %0)") };
+        body.push_str(&format!(" %{} = {op}", at + 1));
+    }
+    body.push_str(" return %3000 \"z\" }");
+    check(&body);
+    let mut graph = Graph::default();
+    let mut env = Env::default();
+    let mut value = graph.add_param("x", TensorType::fixed(DType::F32, &[4]));
+    for _ in 0..100_000 {
+        value = Builder::new(&mut env, &mut graph).op1(OpCode::Sin, &[value], &[]).expect("well typed");
+    }
+    graph.add_result("y", value);
+    let module = Module { env, main: graph };
+    let kernels = plan::plan(&module).expect("plans").program.kernels.len();
+    assert!((1000..10_000).contains(&kernels), "{kernels} kernels");
 }

@@ -10,12 +10,16 @@ use super::weights::{WeightId, WeightTable};
 use crate::loopir::{BufferId, Builder, Expr, KernelId, ProgramBuilder, Type};
 use lathe_ir::{Dim, Graph, Module, Op, OpCode, OpId, Tensor, TensorType, ValueId};
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 /// What lowering an op can answer.
 pub(crate) type Lowered = Result<(), String>;
 
 /// Elements that one tile of a memory-bound kernel should handle: small enough to share out, large enough to pay.
 pub(crate) const TILE_ELEMENTS: i64 = 16 * 1024;
+
+/// Most ops of one elementwise group. Groups are walked recursively, and longer ones gain nothing.
+const GROUP_OPS: usize = 64;
 
 /// See the module head.
 pub(crate) struct Lowering<'m> {
@@ -41,7 +45,8 @@ pub(crate) struct Lowering<'m> {
     copies: BTreeMap<ValueId, ValueId>,
     // Types of roots that are no values of the graph.
     copy_types: BTreeMap<ValueId, TensorType>,
-    inlined: Vec<bool>,
+    /// By value: computed inside of its only user.
+    pub(crate) inlined: Rc<[bool]>,
     last_use: Vec<usize>,
     outputs: BTreeMap<ValueId, (u32, TensorType)>,
     next_copy: u32,
@@ -50,6 +55,24 @@ pub(crate) struct Lowering<'m> {
 /// True for ops that may become views of their operand.
 pub(crate) fn is_view_op(code: OpCode) -> bool {
     matches!(code, OpCode::Reshape | OpCode::Transpose | OpCode::Slice | OpCode::Broadcast)
+}
+
+/// Which values are inlined: elementwise, with one user, which is elementwise of the same shape and whose group has room.
+fn elementwise_groups(graph: &Graph, uses: &[u32], users: &BTreeMap<ValueId, OpId>) -> Vec<bool> {
+    let mut inlined = vec![false; graph.value_count()];
+    let mut sizes = vec![1; graph.value_count()];
+    for (_, op) in graph.iter().filter(|(_, op)| op.code.def().traits.elementwise) {
+        let value = op.result();
+        let size = op.inputs().filter(|operand| inlined[operand.index()]).map(|operand| sizes[operand.index()]);
+        sizes[value.index()] = size.sum::<usize>() + 1;
+        let Some(user) = users.get(&value).map(|&id| graph.op(id)) else { continue };
+        let others = user.inputs().filter(|operand| inlined[operand.index()]).map(|operand| sizes[operand.index()]);
+        inlined[value.index()] = uses[value.index()] == 1
+            && user.code.def().traits.elementwise
+            && graph.ty(user.result()).shape == graph.ty(value).shape
+            && others.sum::<usize>() + sizes[value.index()] < GROUP_OPS;
+    }
+    inlined
 }
 
 impl<'m> Lowering<'m> {
@@ -63,15 +86,7 @@ impl<'m> Lowering<'m> {
                 users.insert(value, id);
             }
         }
-        let mut inlined = vec![false; graph.value_count()];
-        for (_, op) in graph.iter().filter(|(_, op)| op.code.def().traits.elementwise) {
-            let value = op.result();
-            let user = users.get(&value).map(|&id| graph.op(id));
-            inlined[value.index()] = uses[value.index()] == 1
-                && user.is_some_and(|user| {
-                    user.code.def().traits.elementwise && graph.ty(user.result()).shape == graph.ty(value).shape
-                });
-        }
+        let inlined = elementwise_groups(graph, &uses, &users);
         let mut last_use = vec![0; graph.value_count()];
         for port in &graph.results {
             last_use[port.value.index()] = usize::MAX;
@@ -99,7 +114,7 @@ impl<'m> Lowering<'m> {
             weight_buffers: BTreeMap::new(),
             copies: BTreeMap::new(),
             copy_types: BTreeMap::new(),
-            inlined,
+            inlined: inlined.into(),
             last_use,
             outputs: BTreeMap::new(),
             next_copy: graph.value_count() as u32,

@@ -8,6 +8,7 @@ use super::super::scalar::{RowOp, row_op, scalar_op, scalar_type};
 use super::super::view::{Nest, View};
 use crate::loopir::{BufferId, Builder, Expr, LocalId, Type};
 use lathe_ir::{DType, Dim, Op, OpCode, ValueId};
+use std::rc::Rc;
 
 /// Elements that a row kernel call handles at once: 4 KiB, so that a handful of blocks stay in L1.
 const BLOCK: i64 = 1024;
@@ -71,7 +72,7 @@ pub(super) fn lower(l: &mut Lowering<'_>, op: &Op) -> Lowered {
     let name = op.code.name();
     let tiles = RowTiles::new(l.dims.expr(&outer.count()), l.dims.expr(&inner), if by_rows { 1 } else { 4 });
     let graph = l.graph;
-    let walk = Walk { graph, inlined: (0..graph.value_count()).map(|v| l.is_inlined(ValueId(v as u32))).collect() };
+    let walk = Walk { graph, inlined: l.inlined.clone() };
     let dims = std::mem::take(&mut l.dims);
     let strides: Vec<&[Dim]> = outer.strides.iter().map(Vec::as_slice).collect();
     let offsets: Vec<Expr> =
@@ -120,7 +121,7 @@ pub(super) fn lower(l: &mut Lowering<'_>, op: &Op) -> Lowered {
 /// What code generation needs of the graph while the program is being built.
 struct Walk<'m> {
     graph: &'m lathe_ir::Graph,
-    inlined: Vec<bool>,
+    inlined: Rc<[bool]>,
 }
 
 impl<'m> Walk<'m> {
