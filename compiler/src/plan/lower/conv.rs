@@ -43,6 +43,16 @@ struct Conv {
     x_pix: i64,
 }
 
+impl Conv {
+    /// The arguments of the direct kernels from the result's size on: its pixel distance, the window's steps and the output
+    /// rows to compute.
+    fn result_args(&self, size: [Expr; 2], rows: [Expr; 2]) -> Vec<Expr> {
+        let steps = [self.strides, self.dilations, self.pads];
+        let window = std::iter::once(self.m).chain(steps.into_iter().flatten()).map(Expr::i64);
+        size.into_iter().chain(window).chain(rows).collect()
+    }
+}
+
 /// Lowers a `conv`.
 pub(super) fn lower(l: &mut Lowering<'_>, op: &Op) -> Lowered {
     let (x, w) = (op.operand(0).ok_or("no input")?, op.operand(1).ok_or("no weights")?);
@@ -191,32 +201,10 @@ fn depthwise(l: &mut Lowering<'_>, op: &Op, conv: &Conv, tensor: &lathe_ir::Tens
         let weights = b.addr(packed, 0);
         let bias = conv.bias.as_ref().map_or_else(Expr::null, |(buffer, start)| b.addr(*buffer, start));
         let int = Expr::i64;
-        let args = [
-            x,
-            h,
-            w,
-            int(conv.c),
-            int(conv.x_pix),
-            weights,
-            int(conv.kernel[0]),
-            int(conv.kernel[1]),
-            y,
-            oh,
-            ow,
-            int(conv.m),
-            int(conv.strides[0]),
-            int(conv.strides[1]),
-            int(conv.dilations[0]),
-            int(conv.dilations[1]),
-            int(conv.pads[0]),
-            int(conv.pads[1]),
-            first,
-            last,
-            bias,
-            act,
-            p0,
-            p1,
-        ];
+        let [kh, kw] = conv.kernel.map(int);
+        let mut args = vec![x, h, w, int(conv.c), int(conv.x_pix), weights, kh, kw, y];
+        args.extend(conv.result_args([oh, ow], [first, last]));
+        args.extend([bias, act, p0, p1]);
         b.call("dwconv2d_f32", args);
     });
     l.dims = dims;
@@ -265,34 +253,10 @@ fn direct(l: &mut Lowering<'_>, op: &Op, conv: &Conv, tensor: &lathe_ir::Tensor)
         let bias = conv.bias.as_ref().map_or_else(Expr::null, |(buffer, start)| b.addr(*buffer, start + &out_channel));
         let res = conv.res.as_ref().map_or_else(Expr::null, |(buffer, start)| b.addr(*buffer, start + &to));
         let int = Expr::i64;
-        let args = [
-            x,
-            h,
-            w,
-            int(group_in),
-            int(conv.x_pix),
-            weights,
-            width,
-            int(conv.kernel[0]),
-            int(conv.kernel[1]),
-            y,
-            oh,
-            ow,
-            int(conv.m),
-            int(conv.strides[0]),
-            int(conv.strides[1]),
-            int(conv.dilations[0]),
-            int(conv.dilations[1]),
-            int(conv.pads[0]),
-            int(conv.pads[1]),
-            first,
-            last,
-            bias,
-            res,
-            act,
-            p0,
-            p1,
-        ];
+        let [kh, kw] = conv.kernel.map(int);
+        let mut args = vec![x, h, w, int(group_in), int(conv.x_pix), weights, width, kh, kw, y];
+        args.extend(conv.result_args([oh, ow], [first, last]));
+        args.extend([bias, res, act, p0, p1]);
         b.call("conv2d_f32", args);
     });
     l.dims = dims;

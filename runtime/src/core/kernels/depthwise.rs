@@ -6,7 +6,6 @@ use super::epilogue::{Act, ActArgs, Epilogue};
 use super::math;
 use super::outline::{Body, Tier};
 use super::sliding::{Slide, Sliding, WindowArgs};
-use super::window::Window;
 
 /// Sum of products, then bias and activation.
 #[derive(Clone, Copy)]
@@ -101,26 +100,13 @@ unsafe fn dwconv2d<V: Tier>(
     p0: f32,
     p1: f32,
 ) {
-    let (begin, end) = (row_begin.max(0), row_end.min(oh));
-    if begin >= end || ow <= 0 || c <= 0 {
-        return;
+    let params = Epilogue { bias: bias.cast(), res: core::ptr::null(), ldres: 0, act, p0, p1 };
+    let (image, result, steps) = ([h, w, c, x_pix], [oh, ow, y_pix], [sh, sw, dh, dw, pt, pl]);
+    let rows = [row_begin, row_end];
+    if let Some(mut args) = WindowArgs::new(x, image, wt, [kh, kw], y, result, steps, rows, params) {
+        // SAFETY: the caller's contract.
+        unsafe { Sliding::<Depthwise>::body::<V>(&mut args) }
     }
-    let mut args = WindowArgs::<Depthwise> {
-        x: x.cast(),
-        x_pixel: x_pix as usize,
-        channels: c as usize,
-        rows: Window::new(h, kh, sh, dh, pt),
-        columns: Window::new(w, kw, sw, dw, pl),
-        weights: wt.cast(),
-        y: y.cast(),
-        ow: ow as usize,
-        y_pixel: y_pix as usize,
-        begin: begin as usize,
-        end: end as usize,
-        params: Epilogue { bias: bias.cast(), res: core::ptr::null(), ldres: 0, act, p0, p1 },
-    };
-    // SAFETY: the caller's contract.
-    unsafe { Sliding::<Depthwise>::body::<V>(&mut args) }
 }
 
 tiers! {

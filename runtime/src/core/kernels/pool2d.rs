@@ -115,26 +115,12 @@ unsafe fn maxpool2d<V: Tier>(
     row_begin: i64,
     row_end: i64,
 ) {
-    let (begin, end) = (row_begin.max(0), row_end.min(oh));
-    if begin >= end || ow <= 0 || c <= 0 {
-        return;
+    let (image, result, steps) = ([h, w, c, x_pix], [oh, ow, y_pix], [sh, sw, dh, dw, pt, pl]);
+    let rows = [row_begin, row_end];
+    if let Some(mut args) = WindowArgs::new(x, image, core::ptr::null(), [kh, kw], y, result, steps, rows, ()) {
+        // SAFETY: the caller's contract.
+        unsafe { Sliding::<Max>::body::<V>(&mut args) }
     }
-    let mut args = WindowArgs::<Max> {
-        x: x.cast(),
-        x_pixel: x_pix as usize,
-        channels: c as usize,
-        rows: Window::new(h, kh, sh, dh, pt),
-        columns: Window::new(w, kw, sw, dw, pl),
-        weights: core::ptr::null(),
-        y: y.cast(),
-        ow: ow as usize,
-        y_pixel: y_pix as usize,
-        begin: begin as usize,
-        end: end as usize,
-        params: (),
-    };
-    // SAFETY: the caller's contract.
-    unsafe { Sliding::<Max>::body::<V>(&mut args) }
 }
 
 /// # Safety
@@ -165,26 +151,13 @@ unsafe fn avgpool2d<V: Tier>(
     pb: i64,
     pr: i64,
 ) {
-    let (begin, end) = (row_begin.max(0), row_end.min(oh));
-    if begin >= end || ow <= 0 || c <= 0 {
-        return;
+    let params = Average { include_pad: count_include_pad != 0, after: (pb.max(0) as usize, pr.max(0) as usize) };
+    let (image, result, steps) = ([h, w, c, x_pix], [oh, ow, y_pix], [sh, sw, dh, dw, pt, pl]);
+    let rows = [row_begin, row_end];
+    if let Some(mut args) = WindowArgs::new(x, image, core::ptr::null(), [kh, kw], y, result, steps, rows, params) {
+        // SAFETY: the caller's contract.
+        unsafe { Sliding::<Mean>::body::<V>(&mut args) }
     }
-    let mut args = WindowArgs::<Mean> {
-        x: x.cast(),
-        x_pixel: x_pix as usize,
-        channels: c as usize,
-        rows: Window::new(h, kh, sh, dh, pt),
-        columns: Window::new(w, kw, sw, dw, pl),
-        weights: core::ptr::null(),
-        y: y.cast(),
-        ow: ow as usize,
-        y_pixel: y_pix as usize,
-        begin: begin as usize,
-        end: end as usize,
-        params: Average { include_pad: count_include_pad != 0, after: (pb.max(0) as usize, pr.max(0) as usize) },
-    };
-    // SAFETY: the caller's contract.
-    unsafe { Sliding::<Mean>::body::<V>(&mut args) }
 }
 
 tiers! {

@@ -91,6 +91,42 @@ impl<S: Slide> Body for Sliding<S> {
 struct Compact(#[allow(dead_code, reason = "only its size and alignment matter")] [f32; 6144]);
 
 impl<S: Slide> WindowArgs<S> {
+    /// From a kernel's arguments, in the order of the table: `image` is h, w, channels, pixel distance; `result` height,
+    /// width, pixel distance; `steps` strides, dilations, padding above and to the left; `rows` the output rows begin..end.
+    /// `None` if there is nothing to compute.
+    #[inline(always)]
+    #[allow(clippy::too_many_arguments, reason = "a kernel of the table has so many")]
+    pub(crate) fn new(
+        x: *mut u8,
+        image: [i64; 4],
+        weights: *const u8,
+        taps: [i64; 2],
+        y: *mut u8,
+        result: [i64; 3],
+        steps: [i64; 6],
+        rows: [i64; 2],
+        params: S::Params,
+    ) -> Option<WindowArgs<S>> {
+        let [h, w, channels, x_pixel] = image;
+        let [oh, ow, y_pixel] = result;
+        let [sh, sw, dh, dw, top, left] = steps;
+        let (begin, end) = (rows[0].max(0), rows[1].min(oh));
+        (begin < end && ow > 0 && channels > 0).then(|| WindowArgs {
+            x: x.cast(),
+            x_pixel: x_pixel as usize,
+            channels: channels as usize,
+            rows: Window::new(h, taps[0], sh, dh, top),
+            columns: Window::new(w, taps[1], sw, dw, left),
+            weights: weights.cast(),
+            y: y.cast(),
+            ow: ow as usize,
+            y_pixel: y_pixel as usize,
+            begin: begin as usize,
+            end: end as usize,
+            params,
+        })
+    }
+
     /// For how many output rows at a time it pays to bring the inputs together first: pixels whose distance is a multiple
     /// of a large power of two share few L1 sets, and each input would come from L2 once for every row of the window. 0
     /// if it does not pay.
@@ -201,7 +237,6 @@ unsafe fn block<V: Tier, S: Slide>(
     unsafe {
         match block.taps.1 {
             _ if n < V::LANES => V::run::<Tiles<S, 0, true>>(&mut block),
-            3 if block.taps.0 == 3 => V::run::<Tiles<S, 9, false>>(&mut block),
             3 if block.taps.0 == 3 => V::run::<Tiles<S, 9, false>>(&mut block),
             3 => V::run::<Tiles<S, 3, false>>(&mut block),
             5 => V::run::<Tiles<S, 5, false>>(&mut block),
