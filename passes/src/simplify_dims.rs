@@ -47,6 +47,9 @@ pub fn run(module: &mut Module, _: &mut PassCx<'_>) -> Result<Changed, Diagnosti
     }
     module.main.substitute(&|symbol| map.get(symbol).cloned());
     module.env.symbols.retain(|symbol, _| !map.contains_key(symbol));
+    for most in module.env.symbols.values_mut().filter_map(|info| info.most.as_mut()) {
+        *most = most.substitute(&|symbol| map.get(symbol).cloned());
+    }
     Ok(Changed::Yes)
 }
 
@@ -73,6 +76,6 @@ fn merge(a: &SymbolInfo, b: &SymbolInfo) -> SymbolInfo {
             (x, y) => x.or(y),
         },
         typical: a.typical.or(b.typical),
-        data_dependent: false,
+        ..SymbolInfo::default()
     }
 }

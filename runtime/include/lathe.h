@@ -32,7 +32,8 @@ typedef enum lathe_status {
   LATHE_OUT_OF_MEMORY = 9,      /* also: the caller's arena is too small */
   LATHE_TRAP = 10,              /* a branch of the model that could not be compiled */
   LATHE_INVALID_MODEL = 11,     /* a damaged description, or weights of another model */
-  LATHE_NOT_BOUND = 12          /* shapes, weights, an input or an output were not given */
+  LATHE_NOT_BOUND = 12,         /* shapes, weights, an input or an output were not given */
+  LATHE_LOOP_LIMIT = 13         /* a loop of the model went on beyond the most turns it may take */
 } lathe_status;
 
 /* Element types: ONNX's numbers. */

@@ -12,7 +12,8 @@
 //!    are not provably different.
 //! 7. No dimension is an overflow or a negative constant, and no element count is beyond 2^60.
 //! 8. No value has more than [`MAX_RANK`] axes.
-//! 9. Symbols that occur are among the module's, with 0 <= lo <= typical <= hi.
+//! 9. Symbols that occur are among the module's, with 0 <= lo <= typical <= hi. Only data-dependent ones have a bound
+//!    over other symbols, which are not data-dependent.
 //! 10. Weights that attributes name exist; weights of the same name do not, unless it is empty.
 //! 11. Dimensions that some op needs to be equal are listed in the module's equalities, and those listed can be equal.
 //! 12. A graph's results exist and are defined in it.
@@ -92,6 +93,12 @@ impl Verifier<'_> {
             let typical = info.typical.unwrap_or(info.lo);
             if info.lo < 0 || typical < info.lo || hi < typical {
                 self.report(9, format!("the range of symbol {symbol} is {info:?}"));
+            }
+            if let Some(most) = &info.most {
+                let fixed = |other: &Symbol| self.env.symbols.get(other).is_some_and(|info| !info.data_dependent);
+                if !info.data_dependent || most.is_overflow() || !most.symbols().iter().all(fixed) {
+                    self.report(9, format!("the bound of symbol {symbol} is {most}"));
+                }
             }
         }
         let mut names = BTreeSet::new();

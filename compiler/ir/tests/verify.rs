@@ -210,7 +210,7 @@ fn invariant_9_symbols() {
     breaks(9, &equality, "is no symbol of the module");
     for (lo, typical, hi) in [(-1, None, None), (5, None, Some(4)), (1, Some(9), Some(8)), (1, Some(0), None)] {
         let mut range = module();
-        let info = SymbolInfo { lo, hi, typical, data_dependent: false };
+        let info = SymbolInfo { lo, hi, typical, ..SymbolInfo::default() };
         range.env.symbols.insert(Symbol::new("N"), info);
         breaks(9, &range, "the range of symbol");
     }

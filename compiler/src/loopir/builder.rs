@@ -133,6 +133,11 @@ impl ProgramBuilder {
         self.buffer(name, elem, len, BufferKind::Alias { of, offset: offset.into() })
     }
 
+    /// Changes the length of a buffer.
+    pub fn set_len(&mut self, buffer: BufferId, len: impl Into<Expr>) {
+        self.program.buffers[buffer.index()].len = len.into();
+    }
+
     /// Adds a kernel; the closure builds the code of one tile.
     pub fn kernel(
         &mut self,

@@ -1,17 +1,19 @@
 //! The arena: one block of memory for all intermediate buffers of a run.
 //!
-//! Two buffers may overlap if no kernel between the first use of one and the last use of the other uses both. Buffers
+//! Two buffers may overlap if no step between the first use of one and the last use of the other uses both. What a loop
+//! uses and something outside of it too lives for the whole loop; what only the loop uses lives within a turn. Buffers
 //! are placed largest first, each at the lowest gap at typical sizes. What is kept of that placement is only the order:
 //! each buffer starts at the highest end among the overlapping-in-time buffers below it, an expression over the
 //! symbols, so the plan holds for every value of them and is constant when all sizes are.
 
-use crate::loopir::{Base, BufferId, BufferKind, Expr, ExprKind, Program, ProgramBuilder, Stmt, walk_stmts};
-use std::collections::BTreeMap;
+use super::schedule::{Step, Visit, walk};
+use crate::loopir::{Base, BufferId, BufferKind, Expr, ExprKind, KernelId, Program, ProgramBuilder, Stmt, walk_stmts};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Alignment of every buffer in the arena, in bytes.
 pub const ALIGN: i64 = 64;
 
-/// First and last launch that uses a buffer.
+/// First and last step that uses a buffer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Life {
     first: usize,
@@ -44,8 +46,8 @@ pub struct Arena {
     pub typical_bytes: i64,
 }
 
-/// Plans the arena for the schedule (kernels in launch order). `typical` gives an expression's value at typical sizes.
-pub fn place(out: &ProgramBuilder, schedule: &[crate::loopir::KernelId], typical: &dyn Fn(&Expr) -> i64) -> Arena {
+/// Plans the arena for the schedule. `typical` gives an expression's value at typical sizes.
+pub(crate) fn place(out: &ProgramBuilder, schedule: &[Step], typical: &dyn Fn(&Expr) -> i64) -> Arena {
     let program = out.program();
     let lives = lives(program, schedule);
     let size = |buffer: BufferId| {
@@ -100,32 +102,59 @@ fn is_below_another(placed: &[Placed], low: &Placed, high: &Placed) -> bool {
     })
 }
 
-fn lives(program: &Program, schedule: &[crate::loopir::KernelId]) -> BTreeMap<BufferId, Life> {
+fn lives(program: &Program, schedule: &[Step]) -> BTreeMap<BufferId, Life> {
     let mut lives: BTreeMap<BufferId, Life> = BTreeMap::new();
-    for (at, &kernel) in schedule.iter().enumerate() {
-        let mut touch = |base: &Base| {
-            if let Base::Buffer(buffer) = base {
-                let (buffer, _) = program.resolve_alias(*buffer);
-                if program.buffer(buffer).kind == BufferKind::Arena {
-                    lives.entry(buffer).or_insert(Life { first: at, last: at }).last = at;
-                }
+    let mut used: Vec<(usize, BufferId)> = Vec::new();
+    let mut loops = Vec::new();
+    walk(schedule, 0, &mut |visit| match visit {
+        Visit::Launch(at, kernel) => {
+            used_by_kernel(program, kernel, &mut |buffer| used.push((at, buffer)));
+        }
+        Visit::Expr(at, expr) => used_by_expr(program, expr, &mut |buffer| used.push((at, buffer))),
+        Visit::Loop(begin, end) => loops.push((begin, end)),
+    });
+    for &(at, buffer) in &used {
+        let life = lives.entry(buffer).or_insert(Life { first: at, last: at });
+        *life = Life { first: life.first.min(at), last: life.last.max(at) };
+    }
+    for (begin, end) in loops {
+        let is_inside = |at: usize| (begin..=end).contains(&at);
+        let inside: BTreeSet<BufferId> = used.iter().filter(|(at, _)| is_inside(*at)).map(|use_| use_.1).collect();
+        let outside: BTreeSet<BufferId> = used.iter().filter(|(at, _)| !is_inside(*at)).map(|use_| use_.1).collect();
+        for buffer in inside.intersection(&outside) {
+            if let Some(life) = lives.get_mut(buffer) {
+                *life = Life { first: life.first.min(begin), last: life.last.max(end) };
             }
-        };
-        let kernel = program.kernel(kernel);
-        let mut visit = |expr: &Expr| {
-            expr.walk(&mut |expr| {
-                if let ExprKind::Load(place) | ExprKind::Addr(place) = expr.kind() {
-                    touch(&place.base);
-                }
-            });
-        };
-        visit(&kernel.tiles);
-        walk_stmts(&kernel.body.stmts, &mut |stmt| stmt.for_each_expr(&mut visit));
-        walk_stmts(&kernel.body.stmts, &mut |stmt| {
-            if let Stmt::Store { place, .. } = stmt {
-                touch(&place.base);
-            }
-        });
+        }
     }
     lives
+}
+
+/// Arena buffers that a kernel uses.
+fn used_by_kernel(program: &Program, kernel: KernelId, found: &mut dyn FnMut(BufferId)) {
+    let kernel = program.kernel(kernel);
+    used_by_expr(program, &kernel.tiles, found);
+    walk_stmts(&kernel.body.stmts, &mut |stmt| {
+        stmt.for_each_expr(|expr| used_by_expr(program, expr, found));
+        if let Stmt::Store { place, .. } = stmt {
+            used_at(program, &place.base, found);
+        }
+    });
+}
+
+fn used_by_expr(program: &Program, expr: &Expr, found: &mut dyn FnMut(BufferId)) {
+    expr.walk(&mut |expr| {
+        if let ExprKind::Load(place) | ExprKind::Addr(place) = expr.kind() {
+            used_at(program, &place.base, found);
+        }
+    });
+}
+
+fn used_at(program: &Program, base: &Base, found: &mut dyn FnMut(BufferId)) {
+    if let Base::Buffer(buffer) = base {
+        let (buffer, _) = program.resolve_alias(*buffer);
+        if program.buffer(buffer).kind == BufferKind::Arena {
+            found(buffer);
+        }
+    }
 }

@@ -1,15 +1,15 @@
 //! The program's edge: inputs and outputs, `@bind`, `@plan` and the schedule.
 
-use super::lowering::{Lowering, is_view_op};
+use super::bounds::{Ranges, upper};
+use super::lowering::{Lowering, SHAPE_MISMATCH, is_view_op};
 use super::scalar::scalar_type;
+use super::schedule::{Step, emit};
 use super::view::View;
 use super::{Plan, arena};
-use crate::loopir::{Builder, Expr, ExprKind, PlanSlot, SymbolId};
-use lathe_ir::{OpCode, Symbol, Symbols, TensorType, ValueId};
+use crate::loopir::{BufferId, BufferKind, Builder, Expr, ExprKind, PlanSlot, SymbolId};
+use lathe_ir::{Dim, OpCode, Symbol, SymbolInfo, Symbols, TensorType, ValueId};
 use std::collections::BTreeMap;
 
-/// Status code of an input whose sizes do not fit: the runtime's `Code::ShapeMismatch`.
-const SHAPE_MISMATCH: i32 = 2;
 /// Largest value of a symbol without a bound of its own.
 const UNBOUNDED: i64 = 1 << 40;
 
@@ -68,13 +68,17 @@ pub(super) fn finish(mut l: Lowering<'_>) -> Result<Plan, String> {
     let module = l.module;
     copy_outputs(&mut l)?;
     let symbols = &module.env.symbols;
+    let params: Vec<TensorType> = module.main.params.iter().map(|port| module.main.ty(port.value).clone()).collect();
+    let results: Vec<TensorType> = module.main.results.iter().map(|port| module.main.ty(port.value).clone()).collect();
+    let mut names: Vec<String> = symbols.keys().map(|symbol| symbol.name().to_owned()).collect();
+    let mut sizes = Sizes::new(&l, symbols);
+    let output_dims = sizes.output_dims(&mut l, symbols, &results, &mut names)?;
+    sizes.bound_buffers(&mut l)?;
+    let scratch = sizes.scratch(&l)?;
     let typical: BTreeMap<SymbolId, i64> =
         symbols.iter().filter_map(|(symbol, info)| Some((l.dims.id(symbol)?, info.typical_value()))).collect();
     let placed = arena::place(&l.out, &l.schedule, &|expr| evaluate(expr, &typical).unwrap_or(0));
     let arena_bytes = placed.typical_bytes;
-
-    let params: Vec<TensorType> = module.main.params.iter().map(|port| module.main.ty(port.value).clone()).collect();
-    let results: Vec<TensorType> = module.main.results.iter().map(|port| module.main.ty(port.value).clone()).collect();
     let dims = std::mem::take(&mut l.dims);
     let mut solved: BTreeMap<Symbol, (u32, u32)> = BTreeMap::new();
     for (input, ty) in params.iter().enumerate() {
@@ -99,7 +103,12 @@ pub(super) fn finish(mut l: Lowering<'_>) -> Result<Plan, String> {
                 check_dim(b, input as u32, axis as u32, &dims.expr(dim));
             }
         }
-        for (x, y) in &module.env.equalities {
+        for (&id, (_, most)) in &sizes.ranges {
+            b.set_symbol(id, most.clone(), -1);
+        }
+        let is_data = |dim: &Dim| dim.symbols().iter().any(|symbol| symbols[symbol].data_dependent);
+        // What data decide is checked where the schedule sets it.
+        for (x, y) in module.env.equalities.iter().filter(|(x, y)| !is_data(x) && !is_data(y)) {
             let value = b.let_now(dims.expr(x));
             b.check(value.eq_(dims.expr(y)), SHAPE_MISMATCH, Some(-1), &value);
         }
@@ -119,20 +128,26 @@ pub(super) fn finish(mut l: Lowering<'_>) -> Result<Plan, String> {
             ends.push(end);
         }
         b.set_plan(PlanSlot::ArenaBytes, bytes);
-        b.set_scratch_bytes();
-        for (output, ty) in results.iter().enumerate() {
-            for (axis, dim) in ty.shape.iter().enumerate() {
-                b.set_plan(PlanSlot::OutputDim { output: output as u32, axis: axis as u32 }, dims.expr(dim));
+        let mut most = Expr::i64(0);
+        for bytes in scratch {
+            if bytes != most {
+                most = b.let_(most.max(bytes));
+            }
+        }
+        b.set_plan(PlanSlot::ScratchBytes, most);
+        for (output, axes) in output_dims.iter().enumerate() {
+            for (axis, dim) in axes.iter().enumerate() {
+                b.set_plan(PlanSlot::OutputDim { output: output as u32, axis: axis as u32 }, dim.clone());
             }
         }
     });
     let schedule = std::mem::take(&mut l.schedule);
-    l.out.run(|b| schedule.iter().for_each(|&kernel| b.launch(kernel)));
+    l.out.run(|b| emit(b, &schedule));
     let named = |ports: &[lathe_ir::Port], types: Vec<TensorType>| -> Vec<(String, TensorType)> {
         ports.iter().map(|port| port.name.to_string()).zip(types).collect()
     };
     Ok(Plan {
-        symbols: module.env.symbols.keys().map(|symbol| symbol.name().to_owned()).collect(),
+        symbols: names,
         inputs: named(&module.main.params, params),
         outputs: named(&module.main.results, results),
         nodes: l.nodes,
@@ -140,6 +155,94 @@ pub(super) fn finish(mut l: Lowering<'_>) -> Result<Plan, String> {
         arena_bytes,
         program: l.out.finish(),
     })
+}
+
+/// Sizes that the schedule sets, and what they are at most.
+struct Sizes {
+    ranges: Ranges,
+}
+
+impl Sizes {
+    fn new(l: &Lowering<'_>, symbols: &Symbols) -> Sizes {
+        let range = |(symbol, info): (&Symbol, &SymbolInfo)| {
+            let fixed = Expr::i64(info.hi.unwrap_or(UNBOUNDED));
+            let most = match &info.most {
+                Some(most) => l.dims.expr(most).min(fixed),
+                None => fixed,
+            };
+            Some((l.dims.id(symbol)?, (Expr::i64(info.lo), most)))
+        };
+        Sizes { ranges: symbols.iter().filter(|(_, info)| info.data_dependent).filter_map(range).collect() }
+    }
+
+    /// The sizes of outputs. Before a run `@plan` tells their bounds: where the bounds of the symbols do not give the
+    /// bound of the whole (a difference), the size gets a symbol of its own.
+    fn output_dims(
+        &mut self,
+        l: &mut Lowering<'_>,
+        symbols: &Symbols,
+        results: &[TensorType],
+        names: &mut Vec<String>,
+    ) -> Result<Vec<Vec<Expr>>, String> {
+        let mut own: BTreeMap<Dim, SymbolId> = BTreeMap::new();
+        let mut set = Vec::new();
+        let mut all = Vec::new();
+        for ty in results {
+            let mut axes = Vec::new();
+            for dim in &ty.shape {
+                let most = dim.at_most(symbols).ok_or_else(|| format!("the size {dim} of an output has no bound"))?;
+                let at_bounds = dim.substitute(&|symbol| Dim::symbol(symbol).at_most(symbols));
+                if most == at_bounds {
+                    axes.push(l.dims.expr(dim));
+                    continue;
+                }
+                let id = match own.get(dim) {
+                    Some(&id) => id,
+                    None => {
+                        let mut name = format!("size{}", own.len());
+                        while names.contains(&name) {
+                            name.push('_');
+                        }
+                        let (id, _) = l.out.symbol(&name, 0, UNBOUNDED);
+                        names.push(name);
+                        self.ranges.insert(id, (Expr::i64(0), l.dims.expr(&most)));
+                        set.push((id, l.dims.expr(dim)));
+                        own.insert(dim.clone(), id);
+                        id
+                    }
+                };
+                axes.push(Expr::symbol(id));
+            }
+            all.push(axes);
+        }
+        if !set.is_empty() {
+            l.schedule.push(Step::Sizes(set, -1));
+        }
+        Ok(all)
+    }
+
+    /// Gives buffers the length that they have at most.
+    fn bound_buffers(&self, l: &mut Lowering<'_>) -> Result<(), String> {
+        let buffers = l.out.program().buffers.iter().enumerate();
+        let mut lens = Vec::new();
+        for (index, buffer) in buffers {
+            if matches!(buffer.kind, BufferKind::Arena | BufferKind::Output(_)) {
+                let len = upper(&buffer.len, &self.ranges).ok_or_else(|| format!("{} has no bound", buffer.name))?;
+                lens.push((BufferId(index as u32), len));
+            }
+        }
+        for (buffer, len) in lens {
+            l.out.set_len(buffer, len);
+        }
+        Ok(())
+    }
+
+    /// Scratch that each kernel needs at most.
+    fn scratch(&self, l: &Lowering<'_>) -> Result<Vec<Expr>, String> {
+        let kernels = l.out.program().kernels.iter();
+        let bound = |kernel: &crate::loopir::Kernel| upper(&kernel.scratch_bytes(), &self.ranges);
+        kernels.map(|kernel| bound(kernel).ok_or_else(|| format!("scratch of {} has no bound", kernel.name))).collect()
+    }
 }
 
 fn check_dim(b: &mut Builder<'_>, input: u32, axis: u32, expected: &Expr) {

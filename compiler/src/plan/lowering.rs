@@ -5,15 +5,19 @@
 
 use super::dims::DimMap;
 use super::scalar::scalar_type;
+use super::schedule::Step;
 use super::view::View;
 use super::weights::{WeightId, WeightTable};
-use crate::loopir::{BufferId, Builder, Expr, KernelId, ProgramBuilder, Type};
-use lathe_ir::{Dim, Graph, Module, Op, OpCode, OpId, Tensor, TensorType, ValueId};
-use std::collections::BTreeMap;
+use crate::loopir::{BufferId, Builder, Expr, ProgramBuilder, Type};
+use lathe_ir::{Dim, Graph, Module, Op, OpCode, OpId, Symbol, Tensor, TensorType, ValueId};
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 /// What lowering an op can answer.
 pub(crate) type Lowered = Result<(), String>;
+
+/// Status code of sizes that contradict each other: the runtime's `Code::ShapeMismatch`.
+pub(crate) const SHAPE_MISMATCH: i32 = 2;
 
 /// Elements that one tile of a memory-bound kernel should handle: small enough to share out, large enough to pay.
 pub(crate) const TILE_ELEMENTS: i64 = 16 * 1024;
@@ -33,8 +37,8 @@ pub(crate) struct Lowering<'m> {
     pub(crate) dims: DimMap,
     /// Packed and raw weights.
     pub(crate) weights: WeightTable,
-    /// Kernels in launch order.
-    pub(crate) schedule: Vec<KernelId>,
+    /// The block of the schedule that grows.
+    pub(crate) schedule: Vec<Step>,
     /// Position of the op being lowered.
     pub(crate) position: usize,
     /// For each node id of the program: name of the ONNX node and op.
@@ -47,6 +51,8 @@ pub(crate) struct Lowering<'m> {
     copy_types: BTreeMap<ValueId, TensorType>,
     /// By value: computed inside of its only user.
     pub(crate) inlined: Rc<[bool]>,
+    // Data-dependent symbols that the schedule has set so far.
+    set: BTreeSet<Symbol>,
     last_use: Vec<usize>,
     outputs: BTreeMap<ValueId, (u32, TensorType)>,
     next_copy: u32,
@@ -115,6 +121,7 @@ impl<'m> Lowering<'m> {
             copies: BTreeMap::new(),
             copy_types: BTreeMap::new(),
             inlined: inlined.into(),
+            set: BTreeSet::new(),
             last_use,
             outputs: BTreeMap::new(),
             next_copy: graph.value_count() as u32,
@@ -300,9 +307,29 @@ impl<'m> Lowering<'m> {
 
     /// Adds a kernel to the program and to the schedule.
     pub(crate) fn kernel(&mut self, name: &str, node: i32, tiles: Expr, build: impl FnOnce(&mut Builder<'_>)) {
-        let name = format!("{name}_{}", self.schedule.len());
+        let name = format!("{name}_{}", self.out.program().kernels.len());
         let id = self.out.kernel(&name, Some(node), tiles, build);
-        self.schedule.push(id);
+        self.schedule.push(Step::Launch(id));
+    }
+
+    /// Gives data-dependent symbols their values from here on, and checks the equalities that can be told from now on. The
+    /// node is named when a value is out of range or an equality does not hold.
+    #[allow(dead_code)] // no op sets sizes yet
+    pub(crate) fn set_sizes(&mut self, sizes: &[(Symbol, Expr)], node: i32) {
+        let ids = sizes.iter().filter_map(|(symbol, value)| Some((self.dims.id(symbol)?, value.clone()))).collect();
+        self.schedule.push(Step::Sizes(ids, node));
+        self.set.extend(sizes.iter().map(|(symbol, _)| symbol.clone()));
+        let env = &self.module.env;
+        for (x, y) in &env.equalities {
+            let symbols: Vec<Symbol> = x.symbols().into_iter().chain(y.symbols()).collect();
+            let is_data = |symbol: &&Symbol| env.symbols.get(*symbol).is_some_and(|info| info.data_dependent);
+            let concerned = symbols.iter().any(|symbol| sizes.iter().any(|(set, _)| set == symbol));
+            if concerned && symbols.iter().filter(is_data).all(|symbol| self.set.contains(symbol)) {
+                let value = self.dims.expr(x);
+                let cond = value.eq_(self.dims.expr(y));
+                self.schedule.push(Step::Check { cond, code: SHAPE_MISMATCH, node, value });
+            }
+        }
     }
 
     /// Typical value of a dimension, at least 0.

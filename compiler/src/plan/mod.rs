@@ -2,18 +2,21 @@
 //! of its edge.
 //!
 //! - `lowering`: the walk over the ops; `view`: values as strides over memory; `lower/`: one file per op family;
-//! - `weights`: packing; `arena`: memory of a run; `entry`: `@bind`, `@plan` and the schedule;
+//! - `weights`: packing; `schedule`: the steps of a run; `arena`, `bounds`: its memory;
+//! - `entry`: `@bind`, `@plan` and `run`;
 //! - `dims`, `scalar`: dimensions and elementwise ops as expressions.
 //!
 //! Always holds: the tile grid is a function of shapes and of the tables here, never of the number of threads; nothing
 //! here knows ONNX; the same module gives the same program.
 
 pub mod arena;
+mod bounds;
 mod dims;
 mod entry;
 mod lower;
 mod lowering;
 mod scalar;
+mod schedule;
 pub mod view;
 pub mod weights;
 

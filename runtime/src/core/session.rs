@@ -223,7 +223,8 @@ impl Context {
             self.message.text("node ").quoted(node.name).text(" (").text(node.op).text("): ");
         }
         self.message.text(code.text());
-        let tells = [Code::IndexOutOfRange, Code::SizeOverBound, Code::ShapeMismatch, Code::InvalidArgument];
+        let tells =
+            [Code::IndexOutOfRange, Code::SizeOverBound, Code::ShapeMismatch, Code::InvalidArgument, Code::LoopLimit];
         if recorded != 0 && tells.contains(&code) {
             self.message.text(": ").number(value);
         }

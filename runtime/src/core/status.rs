@@ -33,6 +33,8 @@ pub enum Code {
     InvalidModel = 11,
     /// Shapes, weights, an input or an output were not given before running.
     NotBound = 12,
+    /// A loop of the model went on beyond the most turns it may take.
+    LoopLimit = 13,
 }
 
 impl Code {
@@ -51,6 +53,7 @@ impl Code {
             9 => Code::OutOfMemory,
             11 => Code::InvalidModel,
             12 => Code::NotBound,
+            13 => Code::LoopLimit,
             _ => Code::Trap,
         }
     }
@@ -71,6 +74,7 @@ impl Code {
             Code::Trap => c"reached a branch that could not be compiled",
             Code::InvalidModel => c"invalid model description",
             Code::NotBound => c"shapes, weights, input or output not set",
+            Code::LoopLimit => c"loop does not end",
         }
     }
 

@@ -11,6 +11,7 @@
 //!
 //! - `symbol`: names and their ranges; `fold`: substitution, evaluation, lowering; `range`: bounds; `print`: text.
 
+mod bound;
 mod fold;
 mod print;
 mod range;

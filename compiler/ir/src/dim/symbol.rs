@@ -1,5 +1,6 @@
 //! Symbols: names of sizes that the compiler does not know, and what is known of them.
 
+use super::Dim;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -39,14 +40,17 @@ pub struct SymbolInfo {
     pub hi: Option<i64>,
     /// Value at which costs are priced.
     pub typical: Option<i64>,
-    /// True when the value is found while the program runs (NonZero, NonMaxSuppression), false when an input's shape
-    /// tells it.
+    /// True when the value is found while the program runs (NonZero, branches of different sizes, trips of a loop), false
+    /// when an input's shape tells it.
     pub data_dependent: bool,
+    /// Of a data-dependent symbol: a value it never exceeds, over symbols that are not data-dependent. Memory is planned
+    /// for it; without it for `hi`.
+    pub most: Option<Dim>,
 }
 
 impl Default for SymbolInfo {
     fn default() -> Self {
-        SymbolInfo { lo: 1, hi: None, typical: None, data_dependent: false }
+        SymbolInfo { lo: 1, hi: None, typical: None, data_dependent: false, most: None }
     }
 }
 

@@ -15,7 +15,7 @@ pub(super) enum Token {
     Value(u32),
     /// `@3`
     Weight(u32),
-    /// `->`-free punctuation: one of `( ) { } [ ] , : = + * ~ -` and `..`, `==`.
+    /// `->`-free punctuation: one of `( ) { } [ ] , : = + * ~ -` and `..`, `==`, `<=`.
     Mark(&'static str),
     /// End of the text.
     End,
@@ -29,7 +29,7 @@ pub(super) struct Spanned {
     pub(super) column: usize,
 }
 
-const MARKS: &[&str] = &["..", "==", "(", ")", "{", "}", "[", "]", ",", ":", "=", "+", "*", "~", "-"];
+const MARKS: &[&str] = &["..", "==", "<=", "(", ")", "{", "}", "[", "]", ",", ":", "=", "+", "*", "~", "-"];
 
 /// Splits the text into tokens; the last is [`Token::End`].
 pub(super) fn tokens(text: &str) -> Result<Vec<Spanned>, Diagnostic> {

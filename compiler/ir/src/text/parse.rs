@@ -235,7 +235,8 @@ impl Parser {
         self.mark("..")?;
         let hi = if matches!(self.peek(), Token::Number(_)) { Some(self.int()?) } else { None };
         let typical = if self.take("~") { Some(self.int()?) } else { None };
-        env.symbols.insert(Symbol::new(&name), SymbolInfo { lo, hi, typical, data_dependent });
+        let most = if self.take("<=") { Some(self.dim()?) } else { None };
+        env.symbols.insert(Symbol::new(&name), SymbolInfo { lo, hi, typical, data_dependent, most });
         Ok(())
     }
 

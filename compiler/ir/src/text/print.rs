@@ -19,7 +19,8 @@ pub fn print_module(module: &Module) -> String {
         let kind = if info.data_dependent { "data " } else { "" };
         let hi = info.hi.map(|hi| hi.to_string()).unwrap_or_default();
         let typical = info.typical.map(|typical| format!(" ~ {typical}")).unwrap_or_default();
-        let _ = writeln!(out, "symbol {kind}{symbol} : {}..{hi}{typical}", info.lo);
+        let most = info.most.as_ref().map(|most| format!(" <= {most}")).unwrap_or_default();
+        let _ = writeln!(out, "symbol {kind}{symbol} : {}..{hi}{typical}{most}", info.lo);
     }
     for (index, weight) in module.env.weights.iter().enumerate() {
         let hash = weight_hash(&weight.value);

@@ -252,7 +252,7 @@ impl<'a> Plan<'a> {
                     lo: low.max(if entry.hi.is_some() { entry.lo } else { low }),
                     hi: Some(entry.hi.map_or(high, |other| other.min(high))),
                     typical: typical.or(entry.typical),
-                    data_dependent: false,
+                    ..SymbolInfo::default()
                 };
             }
         }
