@@ -14,6 +14,10 @@ macro_rules! symbol_suffix {
 #[cfg(feature = "std")]
 pub mod api;
 pub mod core;
+#[cfg(feature = "std")]
+pub mod exec;
+#[cfg(feature = "std")]
+pub mod lathe_file;
 
 #[cfg(feature = "std")]
 pub use api::{Context, Error, Model, Pool, PortInfo, Tensor, TensorView, TensorViewMut, Threads};

@@ -71,10 +71,15 @@ impl Case {
 
     /// Compiles a program of tests/c with the given libraries and runs it.
     pub(crate) fn run(&self, source: &str, linked: &[&str], argument: Option<&Path>) -> Vec<u8> {
-        let program = self.at(source.trim_end_matches(".c"));
+        self.run_source(&root().join("tests/c").join(source), linked, argument)
+    }
+
+    /// The same for a program anywhere.
+    pub(crate) fn run_source(&self, source: &Path, linked: &[&str], argument: Option<&Path>) -> Vec<u8> {
+        let program = self.at(source.file_stem().unwrap().to_str().unwrap());
         let mut cc = Command::new("cc");
         cc.args(["-std=gnu11", "-Wall", "-Wextra", "-Werror", "-O1", "-I"]).arg(self.dir.path());
-        cc.arg(root().join("tests/c").join(source)).arg("-o").arg(&program);
+        cc.arg(source).arg("-o").arg(&program);
         cc.args(linked.iter().map(|name| if name.starts_with('-') { name.into() } else { self.at(name) }));
         ended(cc.args(["-lm", "-lpthread"]));
         let mut run = Command::new(&program);

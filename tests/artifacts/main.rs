@@ -8,5 +8,6 @@
 mod c;
 mod case;
 mod command_line;
+mod examples;
 mod executable;
 mod lathe_file;

@@ -2,68 +2,13 @@
 
 use super::Compiled;
 use crate::backend::CodeBlob;
-use crate::backend::exec::ExecCode;
 use lathe_ir::{DType, Diagnostic, Tensor};
 use lathe_runtime::core::desc::DType as RuntimeDType;
-use lathe_runtime::core::model::ModelCode;
 use lathe_runtime::core::table::ABI;
+use lathe_runtime::exec::{Parts, Weights};
 use lathe_runtime::{Context, Model, TensorView, Threads};
-use memmap2::{Mmap, MmapMut};
+use memmap2::MmapMut;
 use std::io::Cursor;
-
-/// Weights somewhere in mapped memory.
-pub(super) struct WeightsMap {
-    pub(super) map: Mmap,
-    /// Where they begin, and how many bytes they have; both were checked against the map.
-    pub(super) at: usize,
-    pub(super) bytes: usize,
-}
-
-impl WeightsMap {
-    pub(super) fn bytes(&self) -> &[u8] {
-        &self.map[self.at..self.at + self.bytes]
-    }
-}
-
-/// What a model is made of.
-pub(super) struct Parts<'a> {
-    pub(super) abi: u64,
-    pub(super) code: &'a CodeBlob,
-    pub(super) description: Vec<u8>,
-    pub(super) weights: WeightsMap,
-}
-
-/// What keeps a model's memory alive.
-struct Owner {
-    code: ExecCode,
-    description: Vec<u8>,
-    weights: WeightsMap,
-}
-
-impl Parts<'_> {
-    /// Makes the code executable and opens the model.
-    pub(super) fn open(self, threads: usize) -> Result<InProcess, Diagnostic> {
-        let bug = |error: &dyn std::fmt::Display| Diagnostic::bug(error.to_string());
-        let code = ExecCode::new(self.code).map_err(|error| bug(&error))?;
-        let owner = Box::new(Owner { code, description: self.description, weights: self.weights });
-        let model_code = ModelCode {
-            abi: self.abi,
-            desc: owner.description.as_ptr(),
-            desc_len: owner.description.len() as u64,
-            weights: owner.weights.bytes().as_ptr(),
-            weights_len: owner.weights.bytes as u64,
-            bind: owner.code.bind(),
-            plan: owner.code.plan(),
-            run: owner.code.run(),
-        };
-        // SAFETY: the code was made for this table by this crate; code, description and weights lie in memory that
-        // the boxed owner keeps and that nobody writes any more.
-        let model = unsafe { Model::from_code(&model_code, Some(owner)) }.map_err(|error| bug(&error))?;
-        let threads = if threads == 0 { Threads::Default } else { Threads::Count(threads) };
-        let context = Context::new(&model, threads).map_err(|error| bug(&error))?;
-        Ok(InProcess { context })
-    }
-}
 
 /// A model with one context, ready to run.
 pub struct InProcess {
@@ -90,6 +35,13 @@ pub fn to_runtime_dtype(dtype: DType) -> RuntimeDType {
 }
 
 impl InProcess {
+    /// A context of a model. `threads` = 0 takes as many as the process may use.
+    pub(super) fn new(model: &Model, threads: usize) -> Result<InProcess, Diagnostic> {
+        let threads = if threads == 0 { Threads::Default } else { Threads::Count(threads) };
+        let context = Context::new(model, threads).map_err(|error| Diagnostic::bug(error.to_string()))?;
+        Ok(InProcess { context })
+    }
+
     /// Loads code and weights into memory of their own. `threads` = 0 takes as many as the process may use.
     pub fn load(compiled: &Compiled, threads: usize) -> Result<InProcess, Diagnostic> {
         let failed = |error: std::io::Error| Diagnostic::bug(error.to_string());
@@ -97,9 +49,16 @@ impl InProcess {
         // At least one page, since an empty map is refused.
         let mut memory = MmapMut::map_anon(length.max(64)).map_err(failed)?;
         compiled.weights.write(&mut Cursor::new(&mut memory[..])).map_err(failed)?;
-        let weights = WeightsMap { map: memory.make_read_only().map_err(failed)?, at: 0, bytes: length };
+        let memory = memory.make_read_only().map_err(failed)?;
+        let weights =
+            Weights::new(memory, length).ok_or_else(|| Diagnostic::bug("weights lie outside of their memory"))?;
+        let CodeBlob { bytes, bind, plan, run, .. } = &compiled.code;
         // Nobody asks for the hash of weights that were just made.
-        Parts { abi: ABI, code: &compiled.code, description: compiled.describe(0)?, weights }.open(threads)
+        let description = compiled.describe(0)?;
+        let parts = Parts { abi: ABI, code: bytes, entries: [*bind, *plan, *run], description, weights };
+        // SAFETY: this crate generated the code, for the table of the runtime it is linked with.
+        let model = unsafe { parts.open() }.map_err(|error| Diagnostic::bug(error.to_string()))?;
+        InProcess::new(&model, threads)
     }
 
     /// The context.

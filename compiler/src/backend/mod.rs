@@ -2,7 +2,7 @@
 //!
 //! [`compile`] gives one position-independent [`CodeBlob`]: it refers to nothing outside of itself, because all that
 //! generated code reaches comes through `RunCtx` (micro-kernels by table slot, buffers and symbols by index). Artifacts
-//! store its bytes as they are; [`exec`] maps them into this process.
+//! store its bytes as they are; [`lathe_runtime::exec`] maps them into this process.
 //!
 //! Entry points, all in the platform's C calling convention:
 //! - `bind(dims: *const *const i64, symbols: *mut i64, status: *mut Status) -> i32`: `dims[i]` are the sizes of input i;
@@ -11,7 +11,6 @@
 //! - kernels, which `run` passes to `RunCtx::parallel_for`.
 
 pub mod cranelift;
-pub mod exec;
 
 use crate::loopir::{Program, verify};
 use std::str::FromStr;
@@ -119,9 +118,6 @@ pub enum BackendError {
         /// What went wrong.
         message: String,
     },
-    /// The operating system refused executable memory.
-    #[error("executable memory: {0}")]
-    Memory(#[from] std::io::Error),
 }
 
 /// Verifies and compiles a program.

@@ -1,12 +1,12 @@
 //! Runs compiled programs on plain bytes, as `loopir::interp` does.
 
-use crate::backend::exec::ExecCode;
 use crate::backend::{CodeBlob, Options, compile};
 use crate::loopir::interp::{Failure, Outcome, Tensor};
 use crate::loopir::{BufferKind, Expr, ExprKind, PlanSlot, Program, eval_int};
 use lathe_runtime::core::context::{KernelFn, RunCtx};
 use lathe_runtime::core::status::Status;
 use lathe_runtime::core::table::{Kernels, select};
+use lathe_runtime::exec::ExecCode;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 /// Tiles claimed one by one by `ctx.threads` threads.
@@ -74,7 +74,7 @@ pub(super) fn run_blob_on(
     threads: i64,
     kernels: &'static Kernels,
 ) -> Outcome {
-    let code = ExecCode::new(blob).unwrap();
+    let code = ExecCode::new(&blob.bytes).unwrap();
     let status = Status::new();
     let mut symbols: Vec<i64> = program.symbols.iter().map(|s| s.hi).collect();
     let dims: Vec<*const i64> = inputs.iter().map(|t| t.dims.as_ptr()).collect();
@@ -88,14 +88,16 @@ pub(super) fn run_blob_on(
         })
     };
     // SAFETY: one pointer to dims per input, as many as the program's ranks say; tests give inputs of those ranks.
-    outcome.failure = failure(unsafe { code.bind()(dims.as_ptr(), symbols.as_mut_ptr(), &raw const status as *mut _) });
+    outcome.failure = failure(unsafe {
+        code.bind(blob.bind).unwrap()(dims.as_ptr(), symbols.as_mut_ptr(), &raw const status as *mut _)
+    });
     if outcome.failure.is_some() {
         outcome.symbols = symbols;
         return outcome;
     }
     let mut plan = vec![0i64; program.plan_len()];
     // SAFETY: both arrays have the lengths the program declares.
-    unsafe { code.plan()(symbols.as_ptr(), plan.as_mut_ptr()) };
+    unsafe { code.plan(blob.plan).unwrap()(symbols.as_ptr(), plan.as_mut_ptr()) };
     outcome.plan = plan.clone();
 
     let mut inputs: Vec<Vec<u8>> = inputs.iter().map(|t| t.bytes.clone()).collect();
@@ -134,14 +136,14 @@ pub(super) fn run_blob_on(
         threads,
     };
     // SAFETY: the context is complete and its buffers have the declared sizes.
-    outcome.failure = failure(unsafe { code.run()(&ctx) });
+    outcome.failure = failure(unsafe { code.run(blob.run).unwrap()(&ctx) });
     outcome.symbols = symbols.clone();
     if outcome.failure.is_some() {
         return outcome;
     }
     let mut plan = vec![0i64; program.plan_len()];
     // SAFETY: both arrays have the lengths the program declares.
-    unsafe { code.plan()(symbols.as_ptr(), plan.as_mut_ptr()) };
+    unsafe { code.plan(blob.plan).unwrap()(symbols.as_ptr(), plan.as_mut_ptr()) };
     let kinds = program.buffers.iter().filter(|b| matches!(b.kind, BufferKind::Output(_)));
     for (decl, mut bytes) in kinds.zip(outputs) {
         let BufferKind::Output(output) = decl.kind else { continue };
