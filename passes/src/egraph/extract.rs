@@ -16,8 +16,8 @@ use super::cost::{price, recipe_price};
 use super::improve::improve;
 use super::language::Node;
 use crate::machine::Machine;
-use egg::Id;
-use indexmap::IndexMap;
+use egg::{Id, Language};
+use indexmap::{IndexMap, IndexSet};
 use lathe_ir::{Attr, OpCode, TensorType};
 use smallvec::SmallVec;
 
@@ -58,35 +58,62 @@ pub fn extract(
     machine: &Machine,
     log: Option<&mut Vec<String>>,
 ) -> Result<Extraction, String> {
-    let problem = Problem::new(egraph, roots, machine);
-    let mut best = bottom_up(&problem).ok_or("a result of the e-graph has no finite program")?;
-    improve(&problem, &mut best);
-    let order = topological(&problem, &best).ok_or("the extracted program has a cycle")?;
+    let problem = Problem::new(egraph, roots, machine, &IndexSet::new());
+    let (best, order) = solve(&problem)?;
     if let Some(log) = log {
         write_log(egraph, &problem, &best, &order, log);
     }
+    Ok(collect(&problem, &best, order))
+}
+
+/// Chooses as if the nodes `banned`, given with canonical operands, were not there.
+///
+/// # Errors
+/// A root has no finite program without them.
+pub fn extract_without(
+    egraph: &EGraph,
+    roots: &[Id],
+    machine: &Machine,
+    banned: &IndexSet<Node>,
+) -> Result<Extraction, String> {
+    let problem = Problem::new(egraph, roots, machine, banned);
+    let (best, order) = solve(&problem)?;
+    Ok(collect(&problem, &best, order))
+}
+
+fn solve(problem: &Problem) -> Result<(Vec<u32>, Vec<u32>), String> {
+    let mut best = bottom_up(problem).ok_or("a result of the e-graph has no finite program")?;
+    improve(problem, &mut best);
+    let order = topological(problem, &best).ok_or("the extracted program has a cycle")?;
+    Ok((best, order))
+}
+
+fn collect(problem: &Problem, best: &[u32], order: Vec<u32>) -> Extraction {
     let mut nodes = IndexMap::with_capacity(order.len());
     let mut cost = 0.0;
     for class in order {
-        let choice = problem.chosen(&best, class);
+        let choice = problem.chosen(best, class);
         cost += choice.price;
         nodes.insert(problem.classes[class as usize], choice.node.clone());
     }
-    Ok(Extraction { nodes, cost })
+    Extraction { nodes, cost }
 }
 
 pub(super) const NONE: u32 = u32::MAX;
 
 impl Problem {
     /// Numbers the classes reachable from the roots in depth-first postorder, so that operands mostly come first.
-    fn new(egraph: &EGraph, roots: &[Id], machine: &Machine) -> Problem {
+    fn new(egraph: &EGraph, roots: &[Id], machine: &Machine, banned: &IndexSet<Node>) -> Problem {
+        let is_allowed = |node: &&Node| {
+            banned.is_empty() || !banned.contains(&(*node).clone().map_children(|child| egraph.find(child)))
+        };
         let mut number: IndexMap<Id, u32> = IndexMap::new();
         let mut classes = Vec::new();
         let mut stack: Vec<(Id, bool)> = Vec::new();
         for &root in roots.iter().rev() {
             stack.push((egraph.find(root), false));
         }
-        let mut seen: indexmap::IndexSet<Id> = indexmap::IndexSet::new();
+        let mut seen: IndexSet<Id> = IndexSet::new();
         while let Some((id, done)) = stack.pop() {
             if done {
                 number.insert(id, classes.len() as u32);
@@ -97,7 +124,7 @@ impl Problem {
                 continue;
             }
             stack.push((id, true));
-            for node in egraph[id].nodes.iter().rev() {
+            for node in egraph[id].nodes.iter().rev().filter(is_allowed) {
                 for &child in node.operands().iter().rev() {
                     let child = egraph.find(child);
                     if is_needed(egraph, child) && !seen.contains(&child) {
@@ -113,6 +140,7 @@ impl Problem {
                 class
                     .nodes
                     .iter()
+                    .filter(is_allowed)
                     .map(|node| {
                         let mut operands: SmallVec<[u32; 4]> = node
                             .operands()

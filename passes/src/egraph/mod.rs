@@ -5,6 +5,7 @@
 //! constants for fold-constants. Each region of a control-flow op is rewritten in an e-graph of its own, before the
 //! graph around it, in which it is opaque. A large graph is rewritten in pieces ([`partition`]).
 
+pub mod alone;
 pub mod analysis;
 mod components;
 pub mod convert;

@@ -11,7 +11,8 @@
 //!   stands for all that are not written, bound to variables of their names: `{..}` on both sides copies them.
 //! - Trailing operands that are not written are `none`, that is, left out.
 //! - A number on the left matches a tensor whose elements all have exactly that value (after rounding to its element
-//!   type), of any shape. A number on the right is a scalar of the element type of what is replaced.
+//!   type, if that is a float type), of any shape. A number on the right is a scalar of the element type of what is
+//!   replaced.
 
 use super::analysis::EGraph;
 use super::language::{Children, Head, Node, operand_count};

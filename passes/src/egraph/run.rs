@@ -12,7 +12,7 @@ use crate::options::{Report, Stop};
 use crate::rules::{Match, Rule};
 use egg::{ENodeOrVar, Id, Language, Searcher, Subst};
 use indexmap::IndexSet;
-use lathe_ir::Tensor;
+use lathe_ir::{DType, Tensor};
 use smallvec::SmallVec;
 
 /// Limits of one saturation.
@@ -109,10 +109,16 @@ fn search<'a>(
     found
 }
 
-/// True if every element of the class is that number, rounded to its element type.
+/// True if every element of the class is that number, rounded to its element type if that is a float type.
 pub fn is_uniform(egraph: &EGraph, id: Id, value: f64) -> bool {
     let Data::Value(fact) = &egraph[id].data else { return false };
-    fact.splat.as_ref().is_some_and(|splat| *splat == Tensor::scalar(splat.dtype(), value))
+    fact.splat.as_ref().is_some_and(|splat| number(splat.dtype(), value).as_ref() == Some(splat))
+}
+
+/// A number as a scalar; `None` if the type is an integer type that does not have it.
+fn number(dtype: DType, value: f64) -> Option<Tensor> {
+    let scalar = Tensor::scalar(dtype, value);
+    (dtype.is_float() || scalar.f64_at(0) == value).then_some(scalar)
 }
 
 enum Outcome {
@@ -135,7 +141,8 @@ fn apply(egraph: &mut EGraph, rule: &Rule, position: usize, found: &Found<'_>) -
     }
     let (mut subst, origin) = matched.finish();
     for (var, value) in &found.right.numbers {
-        let id = add_constant(egraph, Tensor::scalar(dtype, *value));
+        let Some(scalar) = number(dtype, *value) else { return Outcome::Refused };
+        let id = add_constant(egraph, scalar);
         subst.insert(*var, id);
     }
     let Some(id) = build(egraph, found.right, &subst, &origin) else { return Outcome::Refused };

@@ -1,6 +1,6 @@
 //! Activations in the spellings of exporters.
 
-use super::steps::{attr_of_splat, compose_clips, is_float, is_scalar};
+use super::steps::{at_most_f32, attr_of_splat, compose_clips, is_float, is_scalar};
 
 family! { "activation":
     "gelu-erf" in reals "rounded once": "(mul (mul* ?x (add (erf (mul ?x 0.7071067811865476)) 1)) 0.5)" => "(gelu ?x)";
@@ -12,11 +12,11 @@ family! { "activation":
     "mish" in reals "rounded once": "(mul* ?x (tanh (softplus ?x)))" => "(mish ?x)";
     "hardsigmoid-from-clip" in reals "rounded once": "(mul (clip {lo=0, hi=6} (add ?x 3)) 0.16666666666666666)" => "(hardsigmoid {alpha=0.16666666666666666, beta=0.5} ?x)";
     "hardswish" in reals "rounded once": "(mul* ?x (hardsigmoid {alpha=0.16666666666666666, beta=0.5} ?x))" => "(hardswish ?x)";
-    "hardswish-f32-alpha" in reals "rounded once": "(mul* ?x (hardsigmoid {alpha=0.1666666716337204, beta=0.5} ?x))" => "(hardswish ?x)";
+    "hardswish-f32-alpha" in reals "rounded once": "(mul* ?x (hardsigmoid {alpha=0.1666666716337204, beta=0.5} ?x))" => "(hardswish ?x)", where at_most_f32("?x");
     "hardswish-from-clip" in reals "rounded once": "(mul (mul* ?x (clip {lo=0, hi=6} (add ?x 3))) 0.16666666666666666)" => "(hardswish ?x)";
     "clip-nothing": "(clip ?x)" => "?x";
-    "clip-from-max": "(max ?x ?c)" => "(clip {lo=?lo} ?x)", where is_float("?x"), is_scalar("?c"), attr_of_splat("?lo", "?c");
-    "clip-from-min": "(min ?x ?c)" => "(clip {hi=?hi} ?x)", where is_float("?x"), is_scalar("?c"), attr_of_splat("?hi", "?c");
+    "clip-from-max" in reals "a zero may have the other sign": "(max ?x ?c)" => "(clip {lo=?lo} ?x)", where is_float("?x"), is_scalar("?c"), attr_of_splat("?lo", "?c");
+    "clip-from-min" in reals "a zero may have the other sign": "(min ?x ?c)" => "(clip {hi=?hi} ?x)", where is_float("?x"), is_scalar("?c"), attr_of_splat("?hi", "?c");
     "clip-of-clip": "(clip {lo=?l2, hi=?h2} (clip {lo=?l1, hi=?h1} ?x))" => "(clip {lo=?lo, hi=?hi} ?x)", where compose_clips("?lo", "?hi", ("?l1", "?h1"), ("?l2", "?h2"));
     "clip-of-relu" in reals "-0 may become 0": "(clip {lo=0, ..} (relu ?x))" => "(clip {lo=0, ..} ?x)";
     "relu-from-clip" in reals "-0 may become 0": "(clip {lo=0} ?x)" => "(relu ?x)";

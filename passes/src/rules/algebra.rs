@@ -1,6 +1,6 @@
 //! Arithmetic: neutral elements, powers, divisions by constants, chains of constants.
 
-use super::steps::{is_const, is_float, is_scalar, is_variable, lossless_round_trip, shape_of_root};
+use super::steps::{has_reciprocal, is_const, is_float, is_scalar, is_variable, lossless_round_trip, shape_of_root};
 
 family! { "algebra":
     "add-zero" in reals "-0 + 0 is 0": "(add* ?x 0)" => "?x";
@@ -28,7 +28,7 @@ family! { "algebra":
     "pow-minus-one" in reals "pow may be off by one unit in the last place": "(pow ?x -1)" => "(recip ?x)", where is_float("?x");
     "pow-minus-half" in reals "-inf and -0 differ": "(pow ?x -0.5)" => "(recip (sqrt ?x))";
 
-    "div-const" in reals "the reciprocal is rounded": "(div ?x ?c)" => "(mul ?x (recip ?c))", where is_float("?c"), is_const("?c"), is_variable("?x");
+    "div-const" in reals "the reciprocal is rounded": "(div ?x ?c)" => "(mul ?x (recip ?c))", where is_const("?c"), has_reciprocal("?c"), is_variable("?x");
     "mul-recip" in reals "the reciprocal is rounded": "(mul* ?x (recip ?y))" => "(div ?x ?y)", where is_variable("?y");
     "add-const-const" in reals "reassociated": "(add (add ?x ?c) ?d)" => "(add ?x (add ?c ?d))", where is_const("?c"), is_const("?d"), is_variable("?x");
     "mul-const-const" in reals "reassociated": "(mul (mul ?x ?c) ?d)" => "(mul ?x (mul ?c ?d))", where is_const("?c"), is_const("?d"), is_variable("?x");

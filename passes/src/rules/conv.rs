@@ -4,8 +4,8 @@ use super::matmul::ACTS;
 use super::steps::{add_spatial, channel_vector, is_const, weight_scale};
 
 family! { "conv":
-    "conv-of-pad": "(conv {pads_before=?pb, pads_after=?pa, ..} (pad {before=?b, after=?a} ?x) ?w ?bias ?r)" => "(conv {pads_before=?qb, pads_after=?qa, ..} ?x ?w ?bias ?r)", where add_spatial("?qb", "?pb", "?b"), add_spatial("?qa", "?pa", "?a");
-    "conv-of-zero-pad": "(conv {pads_before=?pb, pads_after=?pa, ..} (pad {before=?b, after=?a} ?x 0) ?w ?bias ?r)" => "(conv {pads_before=?qb, pads_after=?qa, ..} ?x ?w ?bias ?r)", where add_spatial("?qb", "?pb", "?b"), add_spatial("?qa", "?pa", "?a");
+    "conv-of-pad" in reals "weights that are infinite or NaN beside the padding": "(conv {pads_before=?pb, pads_after=?pa, ..} (pad {before=?b, after=?a} ?x) ?w ?bias ?r)" => "(conv {pads_before=?qb, pads_after=?qa, ..} ?x ?w ?bias ?r)", where add_spatial("?qb", "?pb", "?b"), add_spatial("?qa", "?pa", "?a");
+    "conv-of-zero-pad" in reals "weights that are infinite or NaN beside the padding": "(conv {pads_before=?pb, pads_after=?pa, ..} (pad {before=?b, after=?a} ?x 0) ?w ?bias ?r)" => "(conv {pads_before=?qb, pads_after=?qa, ..} ?x ?w ?bias ?r)", where add_spatial("?qb", "?pb", "?b"), add_spatial("?qa", "?pa", "?a");
     "conv-bias" in reals "rounded once": "(add* (conv {act=none, ..} ?x ?w) ?c)" => "(conv {act=none, ..} ?x ?w ?v)", where channel_vector("?v", "?c", "?w");
     "conv-second-bias" in reals "reassociated": "(add (conv {act=none, ..} ?x ?w ?bias) ?c)" => "(conv {act=none, ..} ?x ?w (add ?bias ?v))", where is_const("?bias"), is_const("?c"), channel_vector("?v", "?c", "?w");
     "conv-scale" in reals "scales the weight instead": "(mul (conv {act=none, ..} ?x ?w) ?c)" => "(conv {act=none, ..} ?x (mul ?w ?s))", where is_const("?w"), is_const("?c"), channel_vector("?v", "?c", "?w"), weight_scale("?s", "?v", "?w");

@@ -14,7 +14,8 @@
 //! square, `x - c` as `x + -c`, scalars instead of uniform tensors. There are no rules of commutativity or
 //! associativity; an op with a star matches both orders.
 //!
-//! Every rule has a case under tests/ir in which it fires; a test keeps that true.
+//! Every rule has a case under tests/ir in which it fires, and passes random instances of its left side; tests keep that
+//! true (passes/tests/filetests.rs, passes/tests/properties).
 
 mod steps;
 
@@ -219,6 +220,19 @@ impl<'a> Match<'a> {
     pub fn splat(&self, var: Var) -> Option<f64> {
         let splat = self.fact(var)?.splat.as_ref()?;
         Some(splat.f64_at(0))
+    }
+
+    /// The weight that a variable is bound to, if it is one as it stands.
+    pub fn weight(&self, var: Var) -> Option<&Tensor> {
+        let constant = self.egraph[self.id(var)?].nodes.iter().find(|node| node.code() == Some(OpCode::Const))?;
+        match &self.egraph[constant.children[0]].data {
+            crate::egraph::analysis::Data::Attr(attr) => match &**attr {
+                Attr::Weight(id) => self.egraph.analysis.env.weight(*id).map(|weight| &weight.value),
+                Attr::Tensor(tensor) => Some(tensor),
+                _ => None,
+            },
+            _ => None,
+        }
     }
 
     /// Binds a variable to a class.

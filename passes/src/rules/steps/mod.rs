@@ -38,6 +38,11 @@ pub(super) fn is_float(x: &str) -> Step {
     fact(x, |fact| fact.ty.dtype.is_float())
 }
 
+/// The tensor holds f32 or smaller floats, so that a number that was rounded to f32 is as good as the number itself.
+pub(super) fn at_most_f32(x: &str) -> Step {
+    fact(x, |fact| fact.ty.dtype.is_float() && fact.ty.dtype != DType::F64)
+}
+
 /// The tensor has one element, whose value is known.
 pub(super) fn is_scalar(x: &str) -> Step {
     fact(x, |fact| fact.splat.is_some() && fact.ty.shape.iter().all(|dim| dim.is(1)))
@@ -46,6 +51,27 @@ pub(super) fn is_scalar(x: &str) -> Step {
 /// The tensor has that rank.
 pub(super) fn rank_is(x: &str, rank: usize) -> Step {
     fact(x, move |fact| fact.ty.rank() == rank)
+}
+
+/// The float constant's reciprocals are normal numbers of its type. Of a tensor whose value is not known yet (a recipe)
+/// that is taken for granted, except in f16, whose range is small.
+pub(super) fn has_reciprocal(c: &str) -> Step {
+    let c = var(c);
+    Box::new(move |m| {
+        let fact = m.fact(c)?;
+        let dtype = fact.ty.dtype;
+        let (least, most) = match dtype {
+            DType::F16 => (2f64.powi(-14), 65504.0),
+            DType::F64 => (f64::MIN_POSITIVE, f64::MAX),
+            dtype if dtype.is_float() => (f64::from(f32::MIN_POSITIVE), f64::from(f32::MAX)),
+            _ => return None,
+        };
+        let fits = |value: f64| (least..=most).contains(&value.recip().abs());
+        match fact.value.as_deref().or(fact.splat.as_ref()).or_else(|| m.weight(c)) {
+            Some(tensor) => (0..tensor.len()).all(|at| fits(tensor.f64_at(at))).then_some(()),
+            None => (dtype != DType::F16).then_some(()),
+        }
+    })
 }
 
 /// A cast of `x` to the element type `there` loses nothing.
