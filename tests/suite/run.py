@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Runs ONNX's own backend suite through `lathe run`.
 
-usage: run.py [--filter REGEX] [--kind KIND] [--json FILE] [--jobs N] [--seconds N] [-v] [--bless]
+usage: run.py [--filter REGEX] [--kind KIND] [--json FILE] [--jobs N] [--seconds N] [-v] [--const-inputs] [--bless]
 
 Verdicts: passed; wrong (ran, and a value, shape or type differs by the suite's own comparison); unsupported (lathe says
 so); invalid (lathe takes the model for an invalid one); bug (lathe says so); crash (a signal); timeout; error (the rest).
@@ -12,9 +12,11 @@ import argparse
 import collections
 import concurrent.futures
 import json
+import math
 import os
 import pathlib
 import re
+import resource
 import subprocess
 import sys
 import tempfile
@@ -27,13 +29,41 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "scripts"))
 import project  # noqa: E402  (it lies in the folder added above)
 
 PASSING = pathlib.Path(__file__).with_name("passing.txt")
+MEMORY = 8 << 30
 VERDICTS = {3: "unsupported", 4: "invalid", 70: "bug"}
 
 
-def run_set(folder, place, model, about, seconds):
+def pin_inputs(place, model, target):
+    """A copy of the model and of a data set, small inputs turned into initializers; gives the model's path."""
+    pinned = onnx.ModelProto.FromString(model.SerializeToString())
+    del pinned.graph.input[:]
+    pinned.ir_version = max(pinned.ir_version, 4)  # from then on initializers need not be inputs
+    stored = {tensor.name for tensor in model.graph.initializer}
+    given = [value for value in model.graph.input if value.name not in stored]
+    for index, value in enumerate(given):
+        message = (place / f"input_{index}.pb").read_bytes()
+        if value.type.WhichOneof("value") == "tensor_type":
+            tensor = onnx.TensorProto.FromString(message)
+            if len(tensor.dims) <= 1 and math.prod(tensor.dims) <= 64 and tensor.data_type != onnx.TensorProto.STRING:
+                tensor.name = value.name
+                pinned.graph.initializer.append(tensor)
+                continue
+        (target / f"input_{len(pinned.graph.input)}.pb").write_bytes(message)
+        pinned.graph.input.append(value)
+    onnx.save(pinned, target / "model.onnx")
+    return target / "model.onnx"
+
+
+def run_set(folder, place, model, about, args):
     """(verdict, reason) of one data set."""
+    seconds = args.seconds
     with tempfile.TemporaryDirectory() as out:
-        command = [project.lathe(), "run", folder / "model.onnx", "--input-dir", place, "--output-dir", out, "--threads", "1"]
+        path, inputs = folder / "model.onnx", place
+        if args.const_inputs:
+            inputs = pathlib.Path(out, "pinned")
+            inputs.mkdir()
+            path = pin_inputs(place, model, inputs)
+        command = [project.lathe(), "run", path, "--input-dir", inputs, "--output-dir", out, "--threads", "1"]
         try:
             done = subprocess.run(command, capture_output=True, timeout=seconds, text=True, errors="replace")
         except subprocess.TimeoutExpired:
@@ -52,13 +82,13 @@ def run_set(folder, place, model, about, seconds):
     return "passed", ""
 
 
-def run_case(folder, seconds):
+def run_case(folder, args):
     """The case's row: the verdict of its first data set that does not pass."""
     about = json.loads((folder / "case.json").read_text())
     model = onnx.load(folder / "model.onnx")
     verdict, reason = "passed", ""
     for place in sorted(folder.glob("set_*")):
-        verdict, reason = run_set(folder, place, model, about, seconds)
+        verdict, reason = run_set(folder, place, model, about, args)
         if verdict != "passed":
             break
     return {"case": f"{folder.parent.name}/{folder.name}", "class": about["class"], "opset": about["opset"],
@@ -84,13 +114,15 @@ def main():
     parser.add_argument("--json", type=pathlib.Path, metavar="FILE")
     parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--seconds", type=float, default=60, help="limit for one run")
+    parser.add_argument("--const-inputs", action="store_true")
     parser.add_argument("--bless", action="store_true")
     parser.add_argument("-v", action="store_true", help="print each case that does not pass")
     args = parser.parse_args()
     if not project.lathe().exists():
         project.stop(f"{project.lathe()} is not there: cargo build --release")
-    if args.bless and (args.filter or args.kind):
-        project.stop("--bless needs a run of all cases")
+    if args.bless and (args.filter or args.kind or args.const_inputs):
+        project.stop("--bless needs a run of all cases as they are")
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, resource.RLIM_INFINITY))  # what is started inherits it
     folders = [
         folder
         for folder in cases.write_all(project.CACHE / "suite")
@@ -98,7 +130,7 @@ def main():
     ]
     rows = []
     with concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
-        for row in pool.map(lambda folder: run_case(folder, args.seconds), folders):
+        for row in pool.map(lambda folder: run_case(folder, args), folders):
             rows.append(row)
             if args.v and row["verdict"] != "passed":
                 print(f"{row['verdict']:12} {row['case']}: {row['reason'][:200]}", flush=True)
