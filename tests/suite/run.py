@@ -7,7 +7,8 @@ Verdicts: passed; wrong (ran, and a value, shape or type differs by the suite's 
 so); invalid (lathe takes the model for an invalid one); bug (lathe says so); crash (a signal); timeout; error (the rest).
 
 tests/suite/passing.txt lists the cases that pass, one a line: a listed case that no longer does fails the run, and
---bless brings the list up to date. Exit status: 0 every listed case passed, 1 not."""
+--bless brings the list up to date. tests/suite/differs.txt lists the cases whose wrong values are right, each with its
+reason: any other wrong value fails the run. Exit status: 0 as listed, 1 not."""
 import argparse
 import collections
 import concurrent.futures
@@ -29,6 +30,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "scripts"))
 import project  # noqa: E402  (it lies in the folder added above)
 
 PASSING = pathlib.Path(__file__).with_name("passing.txt")
+DIFFERS = PASSING.with_name("differs.txt")
 MEMORY = 8 << 30
 VERDICTS = {3: "unsupported", 4: "invalid", 70: "bug"}
 
@@ -143,18 +145,24 @@ def main():
     listed = set(PASSING.read_text().split()) if PASSING.exists() else set()
     lost = [row for row in rows if row["case"] in listed - passed]
     gone = listed - {row["case"] for row in rows} if not (args.filter or args.kind) else set()
+    differs = {line.split(":", 1)[0] for line in DIFFERS.read_text().splitlines() if line and not line.startswith("#")}
+    wrong = [row for row in rows if row["verdict"] == "wrong" and row["case"] not in differs]
     if args.bless:
         PASSING.write_text("".join(f"{case}\n" for case in sorted(passed)))
         print(f"\n{PASSING.name}: {len(passed - listed)} added, {len(listed - passed)} taken out")
         lost, gone = [], set()
     for row in lost:
         print(f"\nno longer passes: {row['case']}: {row['verdict']}: {row['reason']}")
+    for row in wrong:
+        print(f"\nwrong value: {row['case']}: {row['reason']}")
+    for case in sorted(differs & passed):
+        print(f"\npasses, but tests/suite/differs.txt lists it: {case}")
     for case in sorted(gone):
         print(f"\nlisted, but the suite has no such case: {case}")
     if passed - listed and not args.bless:
         print(f"\n{len(passed - listed)} more pass than tests/suite/passing.txt lists; --bless adds them")
     print(f"\n{len(passed)} of {len(rows)} cases pass; {len(listed & passed)} listed ones do, {len(lost) + len(gone)} do not")
-    return 1 if lost or gone or not rows else 0
+    return 1 if lost or gone or wrong or differs & passed or not rows else 0
 
 
 if __name__ == "__main__":

@@ -188,7 +188,12 @@ impl Case {
         let opset = |domain: &str, version| OperatorSetIdProto { domain: domain.to_owned(), version };
         let model = ModelProto {
             ir_version: 10,
-            opset_import: vec![opset("", self.opset), opset("com.microsoft", 1), opset("local", 1)],
+            opset_import: vec![
+                opset("", self.opset),
+                opset("com.microsoft", 1),
+                opset("ai.onnx.preview.training", 1),
+                opset("local", 1),
+            ],
             graph: Some(self.graph.clone()),
             functions: self.functions.clone(),
             ..ModelProto::default()

@@ -12,6 +12,7 @@
 //! are equal. An import is repeated with what it learned, so that shapes come out in terms of one symbol.
 
 mod attrs;
+mod emit;
 mod graph;
 mod inputs;
 mod known;

@@ -138,7 +138,11 @@ pub(super) fn lower(l: &mut Lowering<'_>, op: &Op) -> Lowered {
 fn right_operand(l: &mut Lowering<'_>, value: ValueId, k: &Dim, n: &Dim) -> Result<Right, String> {
     let view = l.view(value)?;
     let rank = view.rank();
-    let (batch_shape, batch_strides) = (view.shape[..rank - 2].to_vec(), view.strides[..rank - 2].to_vec());
+    let batch_shape = view.shape[..rank - 2].to_vec();
+    // Axes of size 1 may broadcast: every matrix of the result reads the one that is there.
+    let batch_strides: Vec<Dim> = (0..rank - 2)
+        .map(|axis| if batch_shape[axis].is(1) { Dim::ZERO } else { view.strides[axis].clone() })
+        .collect();
     let is_graph_value = view.root.index() < l.graph.value_count();
     let constant = if is_graph_value { l.constant(view.root).filter(|tensor| can_pack(tensor)) } else { None };
     if let (Some(tensor), Some(k), Some(n), Some(0)) = (constant, k.as_size(), n.as_size(), view.offset.as_const()) {

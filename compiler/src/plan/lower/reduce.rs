@@ -140,6 +140,9 @@ fn identity(code: OpCode, ty: Type) -> Expr {
 
 fn combine(b: &mut Builder<'_>, code: OpCode, acc: Mutable, value: Expr) {
     let next = match code {
+        // false is less than true
+        OpCode::ReduceMax if value.ty() == Type::Bool => acc.get().or(value),
+        OpCode::ReduceMin if value.ty() == Type::Bool => acc.get().and(value),
         OpCode::ReduceMax => acc.get().max(value),
         OpCode::ReduceMin => acc.get().min(value),
         OpCode::ReduceProd => acc.get() * value,

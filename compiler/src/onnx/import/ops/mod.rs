@@ -12,13 +12,20 @@ mod conv;
 mod einsum;
 mod elementwise;
 mod gather;
+mod loss;
 mod matmul;
 mod norm;
 mod pool;
 mod reduce;
+mod region;
 mod resize;
+mod sampling;
 mod shape;
 mod slice;
+mod spectral;
+mod state;
+mod training;
+mod unpool;
 mod window;
 
 use super::node::NodeCx;
@@ -51,6 +58,10 @@ const fn op(
 }
 
 const LEGACY: &[&str] = &["axis", "broadcast"];
+
+const fn training(name: &'static str, attrs: &'static [&'static str], import: ImportFn) -> OpImport {
+    OpImport { domain: "ai.onnx.preview.training", name, versions: &[1], attrs, import }
+}
 
 const fn microsoft(name: &'static str, attrs: &'static [&'static str], import: ImportFn) -> OpImport {
     OpImport { domain: "com.microsoft", name, versions: &[1], attrs, import }
@@ -181,6 +192,7 @@ static ROWS: &[OpImport] = &[
     op("ScatterElements", &[11, 13, 16, 18], &["axis", "reduction"], gather::scatter_elements),
     op("Scatter", &[9, 11], &["axis"], gather::scatter_elements),
     op("ScatterND", &[11, 13, 16, 18], &["reduction"], gather::scatter_nd),
+    op("TensorScatter", &[24], &["axis", "mode"], state::tensor_scatter),
     op("ReverseSequence", &[10, 28], &["batch_axis", "time_axis"], gather::reverse_sequence),
     op("NonZero", &[9, 13], &[], gather::non_zero),
     // along axes
@@ -197,6 +209,7 @@ static ROWS: &[OpImport] = &[
     op("ArgMax", &[1, 11, 12, 13], &["axis", "keepdims", "select_last_index"], reduce::arg),
     op("ArgMin", &[1, 11, 12, 13], &["axis", "keepdims", "select_last_index"], reduce::arg),
     op("CumSum", &[11, 14], &["exclusive", "reverse"], reduce::cumsum),
+    op("CumProd", &[26], &["exclusive", "reverse"], reduce::cumprod),
     op("TopK", &[1, 10, 11, 24], &["axis", "k", "largest", "sorted"], reduce::topk),
     op("Softmax", &[1, 11, 13], &["axis"], reduce::softmax),
     op("LogSoftmax", &[1, 11, 13], &["axis"], reduce::softmax),
@@ -204,6 +217,7 @@ static ROWS: &[OpImport] = &[
     // products
     op("MatMul", &[1, 9, 13], &[], matmul::matmul),
     op("Gemm", &[1, 6, 7, 9, 11, 13], &["alpha", "beta", "broadcast", "transA", "transB"], matmul::gemm),
+    op("Det", &[11, 22], &[], spectral::det),
     op("Einsum", &[12, 28], &["equation"], einsum::einsum),
     // convolution and pooling
     op("Conv", &[1, 11, 22], &["auto_pad", "dilations", "group", "kernel_shape", "pads", "strides"], conv::conv),
@@ -234,6 +248,28 @@ static ROWS: &[OpImport] = &[
     op("GlobalAveragePool", &[1, 22], &[], pool::global),
     op("GlobalMaxPool", &[1, 22], &[], pool::global),
     op("GlobalLpPool", &[2, 22], &["p"], pool::global),
+    op("MaxUnpool", &[9, 11, 22], &["kernel_shape", "pads", "strides"], unpool::max_unpool),
+    op("Col2Im", &[18], &["dilations", "pads", "strides"], unpool::col2im),
+    op("CausalConvWithState", &[27], &["activation"], state::causal_conv),
+    // places that are data
+    op("GridSample", &[16, 20, 22], &["align_corners", "mode", "padding_mode"], sampling::grid_sample),
+    op("AffineGrid", &[20], &["align_corners"], region::affine_grid),
+    op(
+        "RoiAlign",
+        &[10, 16, 22],
+        &["coordinate_transformation_mode", "mode", "output_height", "output_width", "sampling_ratio", "spatial_scale"],
+        region::roi_align,
+    ),
+    op(
+        "DeformConv",
+        &[19, 22],
+        &["dilations", "group", "kernel_shape", "offset_group", "pads", "strides"],
+        region::deform_conv,
+    ),
+    // spectra
+    op("DFT", &[17, 20], &["axis", "inverse", "onesided"], spectral::dft),
+    op("STFT", &[17], &["onesided"], spectral::stft),
+    op("MelWeightMatrix", &[17], &["output_datatype"], spectral::mel_weights),
     // normalisation
     op(
         "BatchNormalization",
@@ -284,6 +320,18 @@ static ROWS: &[OpImport] = &[
         attention::attention,
     ),
     op("RotaryEmbedding", &[23], &["interleaved", "num_heads", "rotary_embedding_dim"], attention::rotary),
+    op(
+        "LinearAttention",
+        &[27],
+        &["chunk_size", "kv_num_heads", "q_num_heads", "scale", "update_rule"],
+        state::linear_attention,
+    ),
+    // losses and steps of optimisers
+    op("NegativeLogLikelihoodLoss", &[12, 13, 22], &["ignore_index", "reduction"], loss::negative_log_likelihood),
+    op("SoftmaxCrossEntropyLoss", &[12, 13], &["ignore_index", "reduction"], loss::softmax_cross_entropy),
+    training("Momentum", &["alpha", "beta", "mode", "norm_coefficient"], training::momentum),
+    training("Adagrad", &["decay_factor", "epsilon", "norm_coefficient"], training::adagrad),
+    training("Adam", &["alpha", "beta", "epsilon", "norm_coefficient", "norm_coefficient_post"], training::adam),
     // control flow
     op("If", &[1, 11, 13, 16, 19, 21, 23, 24, 25], &["else_branch", "then_branch"], control::branch),
     op("Loop", &[1, 11, 13, 16, 19, 21, 23, 24, 25], &["body"], control::not_yet),

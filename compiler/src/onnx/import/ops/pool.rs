@@ -1,12 +1,13 @@
 //! Pools over windows and over whole images.
 
-use lathe_ir::{Attr, OpCode};
+use lathe_ir::{Attr, Dim, OpCode};
 
 use crate::onnx::import::node::{NodeCx, one};
 use crate::onnx::import::values::{R, Val, invalid, unsupported};
 
 use super::conv::inner;
 use super::slice::pad_to;
+use super::unpool::max_pool_indices;
 use super::window::{Window, channels_first, channels_last, spatial};
 
 fn window(cx: &NodeCx<'_, '_>, x: Val) -> R<Window> {
@@ -24,13 +25,14 @@ fn attrs(cx: &NodeCx<'_, '_>, window: &Window) -> R<Vec<(&'static str, Attr)>> {
     Ok(attrs)
 }
 
-/// MaxPool; the positions of the maxima are not supported.
+/// MaxPool; output 1 are the positions of the maxima.
 pub(super) fn max_pool(cx: &mut NodeCx<'_, '_>) -> R<Vec<Val>> {
     let x = cx.input(0)?;
-    if cx.wants(1) {
-        return unsupported("the output Indices");
-    }
     let window = window(cx, x)?;
+    if cx.wants(1) {
+        let shape = pooled(cx, x, &window)?;
+        return max_pool_indices(cx, x, &window, &shape);
+    }
     let mut last = channels_last(cx, x)?;
     if let Some(sides) = &window.symbolic {
         let dtype = cx.dtype(x)?;
@@ -46,6 +48,26 @@ pub(super) fn max_pool(cx: &mut NodeCx<'_, '_>) -> R<Vec<Val>> {
     }
     let result = cx.op(OpCode::MaxPool, &[last], &attrs(cx, &window)?)?;
     one(channels_first(cx, result)?)
+}
+
+/// The result's shape, channels first.
+fn pooled(cx: &NodeCx<'_, '_>, x: Val, window: &Window) -> R<Vec<Dim>> {
+    let ceil = cx.flag_or("ceil_mode", false)?;
+    let mut shape = cx.shape(x)?.to_vec();
+    for axis in 0..window.kernel.len() {
+        let (stride, before) = (Dim::from(window.strides[axis]), Dim::from(window.before[axis]));
+        let span = Dim::from((window.kernel[axis] - 1).saturating_mul(window.dilations[axis]).saturating_add(1));
+        let size = &shape[axis + 2];
+        let room = &(&(size + &before) + &Dim::from(window.after[axis])) - &span;
+        let mut steps = if ceil { room.ceil_div(&stride) } else { room.floor_div(&stride) };
+        if ceil {
+            // A window that begins behind the element after the last is none.
+            let begun = (&(size + &before) - &Dim::ONE).floor_div(&stride);
+            steps = cx.known().min(&steps, &begun);
+        }
+        shape[axis + 2] = &steps + &Dim::ONE;
+    }
+    Ok(shape)
 }
 
 /// AveragePool.

@@ -8,6 +8,7 @@ use crate::onnx::import::node::{NodeCx, one};
 use crate::onnx::import::values::{Fail, R, Val, invalid, unsupported};
 
 use super::constant::positions;
+use super::slice::{pad_to, take_axis};
 
 /// The axes of a reduction: input 1, by default all (or none, with `noop_with_empty_axes`).
 fn axes(cx: &mut NodeCx<'_, '_>, rank: usize) -> R<Vec<i64>> {
@@ -156,6 +157,34 @@ pub(super) fn cumsum(cx: &mut NodeCx<'_, '_>) -> R<Vec<Val>> {
         ("reverse", cx.flag_or("reverse", false)?.into()),
     ];
     one(cx.op(OpCode::CumSum, &[x], &attrs)?)
+}
+
+/// CumProd: products with the element 1, 2, 4, .. places before, until all before are in.
+pub(super) fn cumprod(cx: &mut NodeCx<'_, '_>) -> R<Vec<Val>> {
+    let (x, axis) = (cx.input(0)?, cx.input(1)?);
+    let shape = cx.shape(x)?;
+    let axis = normalize_axis(cx.const_int(axis, "axis")?, shape.len())?;
+    let reverse = cx.flag_or("reverse", false)?;
+    let size = shape[axis].clone();
+    let Some(most) = size.range(cx.symbols()).1 else {
+        return unsupported(format!("a product along {size} elements; the dimension needs an upper bound"));
+    };
+    let unit = cx.scalar(cx.dtype(x)?, 1.0);
+    let shifted = |cx: &mut NodeCx<'_, '_>, x: Val, by: i64| -> R<Val> {
+        let (mut near, none) = (vec![Dim::ZERO; shape.len()], vec![Dim::ZERO; shape.len()]);
+        near[axis] = Dim::from(by);
+        let (sides, start) = if reverse { ([none, near], Dim::from(by)) } else { ([near, none], Dim::ZERO) };
+        let longer = pad_to(cx, x, &sides, "constant", Some(unit))?;
+        take_axis(cx, longer, axis, &start, &size)
+    };
+    let mut result = x;
+    let mut reach = 1;
+    while reach < most {
+        let before = shifted(cx, result, reach)?;
+        result = cx.mul(result, before)?;
+        reach *= 2;
+    }
+    one(if cx.flag_or("exclusive", false)? { shifted(cx, result, 1)? } else { result })
 }
 
 /// TopK; the result is sorted whether asked for or not.
