@@ -411,3 +411,19 @@ fn long_chains() {
     let kernels = plan::plan(&module).expect("plans").program.kernels.len();
     assert!((1000..10_000).contains(&kernels), "{kernels} kernels");
 }
+
+/// More buffers of varying size than are compared pair by pair, many of them alive for long.
+#[test]
+fn many_buffers() {
+    let mut body = String::from("symbol N : 1..40 ~ 8 graph(%0 \"x\": f32[N,4], %1 \"y\": f32[2,5]) {");
+    let mut kept = Vec::new();
+    for at in 1..400 {
+        body.push_str(&format!(" %{} = softmax(%{}) {{axis = {}}}", at + 1, if at == 1 { 0 } else { at }, at % 2));
+        if at % 5 == 0 {
+            kept.push(format!("%{}", at + 1));
+        }
+    }
+    body.push_str(&format!(" %401 = concat({}) {{axis = 0}} %402 = softmax(%1) {{axis = 1}}", kept.join(", ")));
+    body.push_str(" return %401 \"all\", %402 \"other\" }");
+    check(&body);
+}

@@ -1,17 +1,21 @@
 //! The arena: one block of memory for all intermediate buffers of a run.
 //!
 //! Two buffers may overlap if no step between the first use of one and the last use of the other uses both. What a loop
-//! uses and something outside of it too lives for the whole loop; what only the loop uses lives within a turn. Buffers
-//! are placed largest first, each at the lowest gap at typical sizes. What is kept of that placement is only the order:
-//! each buffer starts at the highest end among the overlapping-in-time buffers below it, an expression over the
-//! symbols, so the plan holds for every value of them and is constant when all sizes are.
+//! uses and something outside of it too lives for the whole loop; what only the loop uses lives within a turn. `pack`
+//! places buffers at typical sizes. If all sizes are constant, that is the plan; else what is kept of it is the order:
+//! each buffer starts where the highest of the buffers below it ends, an expression over the symbols, so that the plan
+//! holds for every value of them.
 
+use super::pack::{Item, pack};
 use super::schedule::{Step, Visit, walk};
 use crate::loopir::{Base, BufferId, BufferKind, Expr, ExprKind, KernelId, Program, ProgramBuilder, Stmt, walk_stmts};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Alignment of every buffer in the arena, in bytes.
 pub const ALIGN: i64 = 64;
+
+/// Most buffers of sizes that vary for which only those alive at the same time count.
+const EXACT: usize = 256;
 
 /// First and last step that uses a buffer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,25 +24,41 @@ struct Life {
     last: usize,
 }
 
-/// A buffer's place: which buffers it must start above.
+/// A buffer's place at typical sizes.
 struct Placed {
     buffer: BufferId,
-    life: Life,
+    item: Item,
     start: i64,
-    end: i64,
 }
 
-/// A placed buffer: it starts where the highest of the buffers it must lie above ends.
+impl Placed {
+    fn end(&self) -> i64 {
+        self.start + self.item.bytes
+    }
+}
+
+/// Where a buffer starts.
+#[derive(Debug)]
+pub enum Start {
+    /// At this byte.
+    At(i64),
+    /// Where the last of these slots ends, all of them before this one.
+    Above(Vec<usize>),
+    /// Where the last of so many first slots ends.
+    AboveFirst(usize),
+}
+
+/// A placed buffer.
 pub struct Slot {
     /// The buffer.
     pub buffer: BufferId,
     /// Its bytes, a multiple of [`ALIGN`], over symbols.
     pub bytes: Expr,
-    /// Positions, in [`Arena::slots`], of the buffers it must lie above; all come before it.
-    pub above: Vec<usize>,
+    /// Its place.
+    pub start: Start,
 }
 
-/// Places of all arena buffers, lowest first at typical sizes.
+/// Places of all arena buffers.
 pub struct Arena {
     /// The buffers.
     pub slots: Vec<Slot>,
@@ -54,51 +74,59 @@ pub(crate) fn place(out: &ProgramBuilder, schedule: &[Step], typical: &dyn Fn(&E
         let declared = program.buffer(buffer);
         (declared.len.clone() * declared.elem.size()).ceil_div(ALIGN) * ALIGN
     };
-    let mut order: Vec<(i64, BufferId, Life)> =
-        lives.iter().map(|(&buffer, &life)| (typical(&size(buffer)).max(0), buffer, life)).collect();
-    order.sort_by_key(|(bytes, buffer, life)| (std::cmp::Reverse(*bytes), life.first, *buffer));
-    let mut placed: Vec<Placed> = Vec::new();
-    for (bytes, buffer, life) in order {
-        let mut others: Vec<(i64, i64)> = placed
-            .iter()
-            .filter(|other| other.life.first <= life.last && life.first <= other.life.last)
-            .map(|other| (other.start, other.end))
-            .collect();
-        others.sort_unstable();
-        let mut start = 0;
-        for (other_start, other_end) in others {
-            if other_start - start >= bytes {
-                break;
-            }
-            start = start.max(other_end);
-        }
-        placed.push(Placed { buffer, life, start, end: start + bytes });
-    }
-    placed.sort_by_key(|p| (p.start, p.end, p.buffer));
-    let slots = placed
+    let sizes: Vec<Expr> = lives.keys().map(|&buffer| size(buffer)).collect();
+    let is_constant = sizes.iter().all(|bytes| bytes.as_int().is_some());
+    let items: Vec<Item> = sizes
         .iter()
-        .enumerate()
-        .map(|(index, this)| {
-            let conflicts = |below: &Placed| below.life.first <= this.life.last && this.life.first <= below.life.last;
-            let above = (0..index)
-                .filter(|&at| conflicts(&placed[at]) && !is_below_another(&placed[..index], &placed[at], this))
-                .collect();
-            Slot { buffer: this.buffer, bytes: size(this.buffer), above }
-        })
+        .zip(lives.values())
+        .map(|(bytes, life)| Item { bytes: typical(bytes).max(0), first: life.first, last: life.last })
         .collect();
-    Arena { slots, typical_bytes: placed.iter().map(|p| p.end).max().unwrap_or(0) }
+    let mut placed: Vec<Placed> = lives
+        .keys()
+        .zip(items.iter().zip(pack(&items)))
+        .map(|(&buffer, (&item, start))| Placed { buffer, item, start })
+        .collect();
+    let starts: Vec<Start> = if is_constant {
+        placed.iter().map(|this| Start::At(this.start)).collect()
+    } else if placed.len() <= EXACT {
+        placed.sort_by_key(|p| (p.start, p.end(), p.buffer));
+        above_overlapping(&placed)
+    } else {
+        placed.sort_by_key(|p| (p.end(), p.start, p.buffer));
+        above_first(&placed)
+    };
+    let typical_bytes = placed.iter().map(Placed::end).max().unwrap_or(0);
+    let slots =
+        placed.iter().zip(starts).map(|(this, start)| Slot { buffer: this.buffer, bytes: size(this.buffer), start });
+    Arena { slots: slots.collect(), typical_bytes }
+}
+
+/// For each of the buffers, sorted by start: those below it that are alive at the same time.
+fn above_overlapping(placed: &[Placed]) -> Vec<Start> {
+    let below = |index: usize| {
+        let this = &placed[index];
+        let overlapping = (0..index).filter(move |&at| placed[at].item.overlaps(&this.item));
+        overlapping.filter(move |&at| !is_below_another(&placed[..index], &placed[at], this)).collect()
+    };
+    (0..placed.len()).map(|index| Start::Above(below(index))).collect()
+}
+
+/// For each of the buffers, sorted by end: how many end below it, alive at the same time or not. More than is needed, and
+/// nothing more at typical sizes; the expressions stay as many as the buffers.
+fn above_first(placed: &[Placed]) -> Vec<Start> {
+    let below = |(index, this): (usize, &Placed)| placed[..index].partition_point(|other| other.end() <= this.start);
+    placed.iter().enumerate().map(below).map(Start::AboveFirst).collect()
 }
 
 /// True if some third buffer lies above `low` and below `high` whenever both matter, which makes the pair's own bound
 /// redundant.
 fn is_below_another(placed: &[Placed], low: &Placed, high: &Placed) -> bool {
-    let overlap = |a: &Placed, b: &Placed| a.life.first <= b.life.last && b.life.first <= a.life.last;
     placed.iter().any(|mid| {
         mid.buffer != low.buffer
-            && mid.start >= low.end
-            && mid.end <= high.start
-            && overlap(mid, low)
-            && overlap(mid, high)
+            && mid.start >= low.end()
+            && mid.end() <= high.start
+            && mid.item.overlaps(&low.item)
+            && mid.item.overlaps(&high.item)
     })
 }
 

@@ -1,11 +1,12 @@
 //! The program's edge: inputs and outputs, `@bind`, `@plan` and the schedule.
 
+use super::Plan;
+use super::arena::{self, Start};
 use super::bounds::{Ranges, upper};
 use super::lowering::{Lowering, SHAPE_MISMATCH, is_view_op};
 use super::scalar::scalar_type;
 use super::schedule::{Step, emit};
 use super::view::View;
-use super::{Plan, arena};
 use crate::loopir::{BufferId, BufferKind, Builder, Expr, ExprKind, PlanSlot, SymbolId};
 use lathe_ir::{Dim, OpCode, Symbol, SymbolInfo, Symbols, TensorType, ValueId};
 use std::collections::BTreeMap;
@@ -114,19 +115,23 @@ pub(super) fn finish(mut l: Lowering<'_>) -> Result<Plan, String> {
         }
     });
     l.out.plan(|b| {
-        // One name for each end, since later buffers build on it.
+        // One name for each end, and for the highest end so far, since later buffers build on it.
         let mut ends: Vec<Expr> = Vec::new();
-        let mut bytes = Expr::i64(0);
+        let mut tops = vec![Expr::i64(0)];
         for slot in &placed.slots {
-            let mut start = Expr::i64(0);
-            for &below in &slot.above {
-                start = b.let_(start.max(ends[below].clone()));
-            }
+            let start = match &slot.start {
+                Start::At(byte) => Expr::i64(*byte),
+                Start::Above(below) => {
+                    below.iter().fold(Expr::i64(0), |start, &below| b.let_(start.max(ends[below].clone())))
+                }
+                Start::AboveFirst(count) => tops[*count].clone(),
+            };
             b.set_plan(PlanSlot::Offset(slot.buffer), &start);
             let end = b.let_(start + slot.bytes.clone());
-            bytes = b.let_(bytes.max(end.clone()));
+            tops.push(b.let_(tops[tops.len() - 1].max(end.clone())));
             ends.push(end);
         }
+        let bytes = tops.pop().unwrap_or_else(|| Expr::i64(0));
         b.set_plan(PlanSlot::ArenaBytes, bytes);
         let mut most = Expr::i64(0);
         for bytes in scratch {

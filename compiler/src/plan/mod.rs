@@ -2,7 +2,7 @@
 //! of its edge.
 //!
 //! - `lowering`: the walk over the ops; `view`: values as strides over memory; `lower/`: one file per op family;
-//! - `weights`: packing; `schedule`: the steps of a run; `arena`, `bounds`: its memory;
+//! - `weights`: packing; `schedule`: the steps of a run; `arena`, `pack`, `bounds`: its memory;
 //! - `entry`: `@bind`, `@plan` and `run`;
 //! - `dims`, `scalar`: dimensions and elementwise ops as expressions.
 //!
@@ -15,6 +15,7 @@ mod dims;
 mod entry;
 mod lower;
 mod lowering;
+mod pack;
 mod scalar;
 mod schedule;
 pub mod view;

@@ -153,7 +153,8 @@ mod tests {
                     Item { bytes: 64 * next(9) as i64, first, last: first + next(12) as usize }
                 })
                 .collect();
-            let alive = |at: usize| items.iter().filter(|i| i.first <= at && at <= i.last).map(|i| i.bytes).sum::<i64>();
+            let alive =
+                |at: usize| items.iter().filter(|i| i.first <= at && at <= i.last).map(|i| i.bytes).sum::<i64>();
             let least = (0..60).map(alive).max().unwrap_or(0);
             let (by_size, by_time) = (check(&items, &largest_first(&items)), check(&items, &in_time(&items)));
             assert!(by_size >= least && by_time >= least);
