@@ -363,6 +363,54 @@ fn attentions() {
 }
 
 #[test]
+fn recurrent_cells() {
+    for dtype in ["f32", "f64"] {
+        let of = |shapes: &[&str]| -> Vec<String> {
+            shapes
+                .iter()
+                .map(|shape| if shape.contains("u8") { shape.to_string() } else { format!("{dtype}{shape}") })
+                .collect()
+        };
+        let cell = |shapes: &[&str], results: &str, call: &str| {
+            let types = of(shapes);
+            let params: Vec<String> =
+                types.iter().enumerate().map(|(at, ty)| format!("%{at} \"p{at}\": {ty}")).collect();
+            let first = params.len();
+            let count = results.split(' ').count();
+            let values: Vec<String> = (first..first + count).map(|value| format!("%{value}")).collect();
+            let returned: Vec<String> = values.iter().map(|value| format!("{value} \"{value}\"")).collect();
+            check(&format!(
+                "symbol N : 1..64\ngraph({}) {{\n  {} = {call}\n  return {}\n}}\n",
+                params.join(", "),
+                values.join(", "),
+                returned.join(", ")
+            ));
+        };
+        let lstm = ["[4,N,40]", "[1,10,40]"];
+        cell(&lstm, "y h c", "lstm(%0, %1)");
+        cell(&["[N,9,80]", "[2,10,40]"], "y h c", "lstm(%0, %1) {direction = \"bidirectional\", clip = 0.5}");
+        cell(
+            &["[4,N,40]", "[1,10,40]", "[1,30]", "[1,N,10]", "[1,N,10]", "u8[N]"],
+            "y h c",
+            "lstm(%0, %1, %2, %3, %4, %5) {direction = \"reverse\", input_forget = true, h = \"softsign\"}",
+        );
+        let both = "direction = \"bidirectional\"";
+        cell(&["[4,N,18]", "[2,3,9]", "[2,N,3]", "u8[N]"], "y h", &format!("gru(%0, %1, none, %2, %3) {{{both}}}"));
+        cell(
+            &["[4,N,18]", "[2,3,9]", "[2,3]", "u8[N]"],
+            "y h",
+            &format!(
+                "gru(%0, %1, %2, none, %3) {{{both}, linear_before_reset = true, g = \"hardsigmoid\", g_alpha = 0.3, g_beta = 0.4}}"
+            ),
+        );
+        for act in ["relu", "leaky_relu", "elu", "softplus", "affine", "thresholded_relu", "scaled_tanh"] {
+            let attrs = format!("f = \"{act}\", f_alpha = 0.3, f_beta = 0.4, clip = 1.5");
+            cell(&["[4,N,3]", "[1,3,3]", "[1,N,3]"], "y h", &format!("rnn(%0, %1, %2) {{{attrs}}}"));
+        }
+    }
+}
+
+#[test]
 fn gathers_and_scatters() {
     op(&["f32[9,17]", "u8[N,2]"], "gather(%0, %1) {axis = 0}");
     op(&["f32[4,9,3]", "i32[5]"], "gather(%0, %1) {axis = 1}");

@@ -51,6 +51,57 @@ impl Activation {
     }
 }
 
+/// Words of the activations of recurrent cells.
+pub const CELL_ACTIVATIONS: &[&str] = &[
+    "relu",
+    "sigmoid",
+    "tanh",
+    "hardsigmoid",
+    "leaky_relu",
+    "elu",
+    "softplus",
+    "affine",
+    "thresholded_relu",
+    "scaled_tanh",
+    "softsign",
+];
+
+/// An activation of a recurrent cell with its parameters.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct CellActivation<'a> {
+    /// One of [`CELL_ACTIVATIONS`].
+    pub word: &'a str,
+    /// First parameter.
+    pub alpha: f64,
+    /// Second parameter.
+    pub beta: f64,
+}
+
+impl<'a> CellActivation<'a> {
+    /// The activation of that word; an unknown word is the identity (attribute kinds are checked before).
+    pub fn of(word: &'a str, alpha: f64, beta: f64) -> CellActivation<'a> {
+        CellActivation { word, alpha, beta }
+    }
+
+    /// Its value at x.
+    pub fn apply(&self, x: f64) -> f64 {
+        let (alpha, beta) = (self.alpha, self.beta);
+        match self.word {
+            "affine" => alpha * x + beta,
+            "thresholded_relu" => {
+                if x > alpha {
+                    x
+                } else {
+                    0.0
+                }
+            }
+            "scaled_tanh" => alpha * (beta * x).tanh(),
+            "softsign" => x / (1.0 + x.abs()),
+            word => Activation::of(word, alpha, beta).apply(x),
+        }
+    }
+}
+
 fn sigmoid(x: f64) -> f64 {
     1.0 / (1.0 + (-x).exp())
 }

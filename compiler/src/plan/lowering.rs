@@ -292,7 +292,9 @@ impl<'m> Lowering<'m> {
 
     /// A memory-only array in the arena that is no value: packed operands, partial sums.
     pub(crate) fn temporary(&mut self, name: &str, elem: Type, len: Expr) -> BufferId {
-        self.out.arena(name, elem, len)
+        let name = format!("{name}{}", self.next_copy);
+        self.next_copy += 1;
+        self.out.arena(&name, elem, len)
     }
 
     /// The id under which errors of the op are reported.

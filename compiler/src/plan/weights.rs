@@ -21,8 +21,8 @@ enum Form {
     /// As they are.
     Raw,
     /// f32 matrices [batch.., k, n] in column panels of 16: [batch][ceil(n/16)][k][16], zero padded. The source has the
-    /// given strides for k and n.
-    Panels { batch: usize, batch_stride: usize, k: usize, n: usize, k_stride: usize, n_stride: usize },
+    /// given strides for k and n, and begins at element `start`.
+    Panels { start: usize, batch: usize, batch_stride: usize, k: usize, n: usize, k_stride: usize, n_stride: usize },
     /// f32 convolution weights [m, c, taps] per group as [groups][ceil(m/16)][taps][c][16], zero padded.
     Conv { groups: usize, m: usize, c: usize, taps: usize },
     /// f32 depthwise weights [c, taps] as [taps][c].
@@ -52,17 +52,18 @@ impl WeightTable {
         self.add(tensor, Form::Raw, tensor.bytes().len() as u64)
     }
 
-    /// f32 matrices packed in column panels of 16; `k_stride` and `n_stride` in elements of the tensor.
+    /// f32 matrices packed in column panels of 16; `start`, `k_stride` and `n_stride` in elements of the tensor.
     pub fn panels(
         &mut self,
         tensor: &Tensor,
+        start: usize,
         batch: (usize, usize),
         (k, n): (usize, usize),
         (k_stride, n_stride): (usize, usize),
     ) -> WeightId {
         let (batch, batch_stride) = batch;
         let bytes = (batch * n.div_ceil(16) * 16 * k * 4) as u64;
-        self.add(tensor, Form::Panels { batch, batch_stride, k, n, k_stride, n_stride }, bytes)
+        self.add(tensor, Form::Panels { start, batch, batch_stride, k, n, k_stride, n_stride }, bytes)
     }
 
     /// f32 convolution weights packed for the direct convolution.
@@ -121,7 +122,7 @@ impl Entry {
         };
         match self.form {
             Form::Raw => out.write_all(source),
-            Form::Panels { batch, batch_stride, k, n, k_stride, n_stride } => {
+            Form::Panels { start, batch, batch_stride, k, n, k_stride, n_stride } => {
                 let mut panel = vec![0u8; k * 64];
                 for matrix in 0..batch {
                     for first in (0..n).step_by(16) {
@@ -130,7 +131,7 @@ impl Entry {
                             panel.fill(0);
                         }
                         for row in 0..k {
-                            let from = matrix * batch_stride + row * k_stride + first * n_stride;
+                            let from = start + matrix * batch_stride + row * k_stride + first * n_stride;
                             let to = &mut panel[row * 64..row * 64 + width * 4];
                             if n_stride == 1 {
                                 to.copy_from_slice(&source[from * 4..(from + width) * 4]);
@@ -199,8 +200,8 @@ mod tests {
     fn panels_are_16_wide_and_padded() {
         let tensor = Tensor::from_f32(&[2, 17], &(0..34).map(|v| v as f32).collect::<Vec<_>>());
         let mut table = WeightTable::default();
-        table.panels(&tensor, (1, 0), (2, 17), (17, 1));
-        table.panels(&tensor, (1, 0), (2, 17), (17, 1));
+        table.panels(&tensor, 0, (1, 0), (2, 17), (17, 1));
+        table.panels(&tensor, 0, (1, 0), (2, 17), (17, 1));
         let packed = floats(&table);
         assert_eq!(packed.len(), 2 * 2 * 16);
         assert_eq!(

@@ -13,7 +13,7 @@ fn every_unsupported_node_is_listed() {
         .node("Relu", &["b"], &["c"], &[])
         .node("Mish", &["x"], &["d"], &[])
         .node("Relu", &["x"], &["e"], &[("slope", A::Float(0.5))])
-        .node("LSTM", &["x"], &["f"], &[])
+        .node("ImageDecoder", &["x"], &["f"], &[])
         .outputs(&["c", "d", "e", "f"])
         .refused();
     let expected = "\
@@ -27,7 +27,7 @@ unsupported: node \"d\" (Mish, opset 17): supported from opset 18 on
 unsupported: node \"e\" (Relu, opset 17): attribute \"slope\" is not known
   note: input \"x\" is f32[2,3]
   note: attributes: slope = 0.5
-unsupported: node \"f\" (LSTM, opset 17): no such operator is supported
+unsupported: node \"f\" (ImageDecoder, opset 17): no such operator is supported
   note: input \"x\" is f32[2,3]";
     assert_eq!(found, expected);
 }

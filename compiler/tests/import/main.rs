@@ -15,6 +15,7 @@ mod norm;
 mod old_opsets;
 mod parts;
 mod product;
+mod recurrent;
 mod reduce;
 mod region;
 mod resize;

@@ -14,6 +14,7 @@ pub(crate) enum A<'a> {
     Float(f32),
     Floats(&'a [f32]),
     Str(&'a str),
+    Strs(&'a [&'a str]),
     Tensor(Tensor),
     Graph(GraphProto),
 }
@@ -90,6 +91,10 @@ fn attribute((name, value): &(&str, A<'_>)) -> AttributeProto {
         A::Str(value) => {
             attribute.s = Some(Bytes::copy_from_slice(value.as_bytes()));
             AttributeType::String
+        }
+        A::Strs(words) => {
+            attribute.strings = words.iter().map(|word| Bytes::copy_from_slice(word.as_bytes())).collect();
+            AttributeType::Strings
         }
         A::Tensor(tensor) => {
             attribute.t = Some(Box::new(proto("", tensor)));

@@ -69,6 +69,8 @@ pub fn work(
             let rows = operand(0).map_or(1.0, |q| elements(symbols, q)) / dim(0, 0).max(1.0);
             rows * dim(1, 1) * (2.0 * dim(0, 0) + 2.0 * dim(2, 0) + 16.0)
         }
+        // Per step, row and gate one product with the state; the activations are small beside it.
+        "lstm" | "gru" | "rnn" => input * (2.0 * dim(1, 1) + 16.0),
         "max_pool" | "avg_pool" => {
             let kernel = attrs.iter().zip(code.def().attrs).find(|(_, def)| def.name == "kernel");
             let taps = match kernel {
@@ -87,7 +89,7 @@ pub fn work(
 
 /// Runs at the speed of matrix kernels.
 fn is_matrix(name: &str) -> bool {
-    matches!(name, "matmul" | "conv" | "conv_transpose" | "attention")
+    matches!(name, "matmul" | "conv" | "conv_transpose" | "attention" | "lstm" | "gru" | "rnn")
 }
 
 /// Price of one op at run time, in nanoseconds.

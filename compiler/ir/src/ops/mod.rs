@@ -18,6 +18,7 @@ mod matmul;
 mod norm;
 mod pad;
 mod pool;
+mod recurrent;
 mod reduce;
 mod reshape;
 pub(crate) mod resize;
@@ -148,6 +149,10 @@ op_table! {
     // contractions
     MatMul = matmul::MATMUL,
     Attention = attention::ATTENTION,
+    // recurrences
+    Lstm = recurrent::LSTM,
+    Gru = recurrent::GRU,
+    Rnn = recurrent::RNN,
     // windows, channels last
     Conv = conv::CONV,
     ConvTranspose = conv_transpose::CONV_TRANSPOSE,

@@ -1,5 +1,7 @@
 //! Random valid operands and attributes for every op.
 
+mod recurrent;
+
 use lathe_ir::{Attr, DType, Dim, OpCode, Tensor};
 
 /// Operands and attributes of one application of an op.
@@ -365,6 +367,7 @@ pub(crate) fn generate(code: OpCode, rng: &mut Rng) -> Case {
             let operands = operands.into_iter().map(Some).chain([mask]).collect();
             Case { operands, attrs: vec![("scale", Attr::float(0.5)), ("causal", Attr::Bool(rng.flag()))] }
         }
+        O::Lstm | O::Gru | O::Rnn => recurrent::cell(code, rng),
         O::Conv | O::ConvTranspose | O::MaxPool | O::AvgPool => windows(code, rng),
         O::Resize => {
             let shape: Vec<usize> = shape.iter().map(|&size| size.max(1)).collect();

@@ -13,6 +13,7 @@ mod cast;
 mod contractions;
 mod indices;
 mod movement;
+mod recurrent;
 mod resize;
 mod unary;
 mod windows;

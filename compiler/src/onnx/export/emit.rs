@@ -315,6 +315,18 @@ pub(super) fn ints(name: &str, values: &[i64]) -> AttributeProto {
     AttributeProto { ints: values.to_vec(), ..attribute(name, AttributeType::Ints) }
 }
 
+/// A list of floats as attribute.
+pub(super) fn floats(name: &str, values: &[f64]) -> AttributeProto {
+    let floats = values.iter().map(|&value| value as f32).collect();
+    AttributeProto { floats, ..attribute(name, AttributeType::Floats) }
+}
+
+/// A list of words as attribute.
+pub(super) fn words(name: &str, values: &[&str]) -> AttributeProto {
+    let strings = values.iter().map(|value| Bytes::copy_from_slice(value.as_bytes())).collect();
+    AttributeProto { strings, ..attribute(name, AttributeType::Strings) }
+}
+
 /// A word as attribute.
 pub(super) fn word(name: &str, value: &str) -> AttributeProto {
     AttributeProto { s: Some(Bytes::copy_from_slice(value.as_bytes())), ..attribute(name, AttributeType::String) }

@@ -56,7 +56,7 @@ const ELEMENTWISE: &[Row] = &[
 ];
 
 const OTHERS: &[Row] = &[
-    Row(&["Conv", "ConvTranspose", "AveragePool"], &[F32], &[F64], Value),
+    Row(&["Conv", "ConvTranspose", "AveragePool", "LSTM", "GRU", "RNN"], &[F32], &[F64], Value),
     Row(&["Expand"], &[F32, F64, F16, I8, I16, I32, I64, U8, U16, U32, U64, Bool], &[], Wrap),
     Row(&["Pad"], &[F32, F64, BF16, I8, I32, I64, U8, U32, U64, Bool], &[], Wrap),
     Row(

@@ -16,7 +16,7 @@ pub(super) enum AttrValue<'a> {
     Str(String),
     Ints(Vec<i64>),
     Floats(Vec<f32>),
-    Strs(usize),
+    Strs(Vec<String>),
     Tensor(&'a TensorProto),
     Graph(&'a GraphProto),
     /// A kind that no supported operator uses.
@@ -122,6 +122,15 @@ impl<'a> NodeAttrs<'a> {
         }
     }
 
+    /// A list of words, if it is there.
+    pub(super) fn words(&self, name: &str) -> R<Option<&[String]>> {
+        match self.0.get(name) {
+            None => Ok(None),
+            Some(AttrValue::Strs(words)) => Ok(Some(words)),
+            Some(other) => wrong(name, other, "a list of strings"),
+        }
+    }
+
     /// A tensor, if it is there.
     pub(super) fn tensor(&self, name: &str) -> R<Option<&'a TensorProto>> {
         match self.0.get(name) {
@@ -164,7 +173,7 @@ impl AttrValue<'_> {
             AttrValue::Str(value) => quote(value),
             AttrValue::Ints(values) => list(values),
             AttrValue::Floats(values) => list(values),
-            AttrValue::Strs(count) => format!("[{count} strings]"),
+            AttrValue::Strs(words) => format!("[{} strings]", words.len()),
             AttrValue::Tensor(tensor) => format!("tensor of {} axes", tensor.dims.len()),
             AttrValue::Graph(graph) => format!("graph of {} nodes", graph.node.len()),
             AttrValue::Other(kind) => format!("{kind:?}"),
@@ -186,7 +195,13 @@ fn value_of(attribute: &AttributeProto) -> R<AttrValue<'_>> {
         },
         AttributeType::Ints => AttrValue::Ints(attribute.ints.clone()),
         AttributeType::Floats => AttrValue::Floats(attribute.floats.clone()),
-        AttributeType::Strings => AttrValue::Strs(attribute.strings.len()),
+        AttributeType::Strings => {
+            let words = attribute.strings.iter().map(|word| String::from_utf8(word.to_vec()));
+            match words.collect::<Result<Vec<_>, _>>() {
+                Ok(words) => AttrValue::Strs(words),
+                Err(_) => return unsupported(format!("attribute {} is not UTF-8", quote(&attribute.name))),
+            }
+        }
         AttributeType::Tensor => match attribute.t.as_deref() {
             Some(tensor) => AttrValue::Tensor(tensor),
             None => return invalid(format!("attribute {} has no tensor", quote(&attribute.name))),

@@ -105,6 +105,8 @@ const ROWS: &[Row] = &[
     row(&["Dropout"], 7, Dropped("is_test")),
     row(&["Dropout"], 12, Dropped("ratio")),
     row(&["GroupNormalization"], 21, Custom(scale_per_group)),
+    // Whether Y is wanted is told by the graph.
+    row(&["LSTM", "GRU", "RNN"], 7, Dropped("output_sequence")),
 ];
 
 /// Gives the node the newest form.

@@ -118,7 +118,7 @@ pub(super) fn lower(l: &mut Lowering<'_>, op: &Op) -> Lowered {
 /// A matrix product of pixels by channels.
 fn pointwise(l: &mut Lowering<'_>, op: &Op, conv: &Conv, tensor: &lathe_ir::Tensor) {
     let (k, n) = (conv.c, conv.m);
-    let id = l.weights.panels(tensor, (1, 0), (k as usize, n as usize), (1, k as usize));
+    let id = l.weights.panels(tensor, 0, (1, 0), (k as usize, n as usize), (1, k as usize));
     let packed = l.packed(id, Type::F32, Expr::i64(round_up(n, 16) * k));
     let image = &conv.h * &conv.w;
     // Images that follow each other without gaps are one matrix.

@@ -13,13 +13,13 @@ use crate::loopir::{BufferId, Expr, Type};
 use lathe_ir::{DType, Dim, Op, ValueId};
 
 /// Where `gemm_f32` finds its right operand.
-struct Right {
-    buffer: BufferId,
-    offset: Expr,
-    row: Expr,
-    panel: Expr,
+pub(super) struct Right {
+    pub(super) buffer: BufferId,
+    pub(super) offset: Expr,
+    pub(super) row: Expr,
+    pub(super) panel: Expr,
     /// Strides of the batch axes.
-    batch: Vec<Dim>,
+    pub(super) batch: Vec<Dim>,
 }
 
 /// Rows and columns of one tile, chosen for the caches: a block of A's rows in L2 while column panels stream past.
@@ -68,7 +68,8 @@ pub(super) fn lower(l: &mut Lowering<'_>, op: &Op) -> Lowered {
         Some(value) => Some(l.dense_rows(value)?),
         None => None,
     };
-    let right = right_operand(l, b, &k, &n)?;
+    let b_view = l.view(b)?;
+    let right = right_operand(l, b_view, &k, &n)?;
     let bias = optional_buffer(l, op, 2)?;
     let left = l.buffer(a_view.root);
     let res_buffer = residual.as_ref().map(|view| l.buffer(view.root));
@@ -135,8 +136,7 @@ pub(super) fn lower(l: &mut Lowering<'_>, op: &Op) -> Lowered {
 }
 
 /// Finds or makes a form of the right operand that `gemm_f32` reads.
-fn right_operand(l: &mut Lowering<'_>, value: ValueId, k: &Dim, n: &Dim) -> Result<Right, String> {
-    let view = l.view(value)?;
+pub(super) fn right_operand(l: &mut Lowering<'_>, view: View, k: &Dim, n: &Dim) -> Result<Right, String> {
     let rank = view.rank();
     let batch_shape = view.shape[..rank - 2].to_vec();
     // Axes of size 1 may broadcast: every matrix of the result reads the one that is there.
@@ -145,7 +145,7 @@ fn right_operand(l: &mut Lowering<'_>, value: ValueId, k: &Dim, n: &Dim) -> Resu
         .collect();
     let is_graph_value = view.root.index() < l.graph.value_count();
     let constant = if is_graph_value { l.constant(view.root).filter(|tensor| can_pack(tensor)) } else { None };
-    if let (Some(tensor), Some(k), Some(n), Some(0)) = (constant, k.as_size(), n.as_size(), view.offset.as_const()) {
+    if let (Some(tensor), Some(k), Some(n), Some(start)) = (constant, k.as_size(), n.as_size(), view.offset.as_size()) {
         let batch_nest = Nest::new(&batch_shape, &(0..rank - 2).collect::<Vec<_>>(), &[&batch_strides]);
         let strides = [&view.strides[rank - 2], &view.strides[rank - 1]].map(Dim::as_size);
         let batch = match (batch_nest.sizes.as_slice(), batch_nest.strides[0].as_slice()) {
@@ -154,7 +154,7 @@ fn right_operand(l: &mut Lowering<'_>, value: ValueId, k: &Dim, n: &Dim) -> Resu
             _ => None,
         };
         if let ([Some(k_stride), Some(n_stride)], Some(batch)) = (strides, batch) {
-            let id = l.weights.panels(tensor, batch, (k, n), (k_stride, n_stride));
+            let id = l.weights.panels(tensor, start, batch, (k, n), (k_stride, n_stride));
             let matrix = (n.div_ceil(16) * 16 * k) as i64;
             let buffer = l.packed(id, Type::F32, Expr::i64(batch.0 as i64 * matrix));
             let packed = packed_strides(&batch_shape, &Dim::from(matrix));

@@ -9,6 +9,7 @@ mod matmul;
 mod movement;
 mod norm;
 mod pool;
+mod recurrent;
 mod reduce;
 mod resize;
 mod scan;
@@ -43,6 +44,7 @@ pub(crate) fn lower_op(l: &mut Lowering<'_>, op: &Op) -> Lowered {
             reduce::lower(l, op)
         }
         OpCode::ArgMax | OpCode::ArgMin | OpCode::CumSum | OpCode::TopK => scan::lower(l, op),
+        OpCode::Lstm | OpCode::Gru | OpCode::Rnn => recurrent::lower(l, op),
         OpCode::Gather => index::lower_gather(l, op),
         OpCode::GatherElements | OpCode::GatherNd => index::lower_gather_each(l, op),
         OpCode::ScatterElements | OpCode::ScatterNd => index::lower_scatter(l, op),
@@ -67,7 +69,11 @@ fn optional_buffer(l: &mut Lowering<'_>, op: &Op, index: usize) -> Result<Option
 
 /// The op's `act` attribute applied to a scalar.
 fn apply_activation(b: &mut Builder<'_>, op: &Op, x: &Expr) -> Expr {
-    let word = op.word("act");
+    activation(b, op, op.word("act"), [op.float("p0"), op.float("p1")], x)
+}
+
+/// An activation by its word and parameters, applied to a scalar; `op` is the one it is a part of.
+fn activation(b: &mut Builder<'_>, op: &Op, word: &str, params: [f64; 2], x: &Expr) -> Expr {
     let code = match word {
         "relu" => OpCode::Relu,
         "gelu" => OpCode::Gelu,
@@ -87,7 +93,6 @@ fn apply_activation(b: &mut Builder<'_>, op: &Op, x: &Expr) -> Expr {
         _ => return x.clone(),
     };
     // The standalone op of the same name, with the epilogue's parameters in its attributes' places.
-    let params = [op.float("p0"), op.float("p1")];
     let attrs = code.def().attrs.iter().zip(params).map(|(_, value)| lathe_ir::Attr::float(value)).collect();
     let alone = Op { code, attrs, ..op.clone() };
     scalar_op(b, &alone, std::slice::from_ref(x), x.ty()).unwrap_or_else(|| x.clone())

@@ -7,6 +7,7 @@ mod indices;
 mod matmul;
 mod movement;
 mod norm;
+mod recurrent;
 mod reduce;
 mod resize;
 mod window;
@@ -134,6 +135,10 @@ const ROWS: &[(OpCode, Form)] = &[
     // contractions
     (OpCode::MatMul, With(matmul::matmul)),
     (OpCode::Attention, With(attention::attention)),
+    // recurrences
+    (OpCode::Lstm, With(recurrent::recurrent)),
+    (OpCode::Gru, With(recurrent::recurrent)),
+    (OpCode::Rnn, With(recurrent::recurrent)),
     // windows, channels last
     (OpCode::Conv, With(window::conv)),
     (OpCode::ConvTranspose, With(window::conv_transpose)),

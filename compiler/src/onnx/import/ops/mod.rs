@@ -16,6 +16,7 @@ mod loss;
 mod matmul;
 mod norm;
 mod pool;
+mod recurrent;
 mod reduce;
 mod region;
 mod resize;
@@ -332,6 +333,10 @@ static ROWS: &[OpImport] = &[
     training("Momentum", &["alpha", "beta", "mode", "norm_coefficient"], training::momentum),
     training("Adagrad", &["decay_factor", "epsilon", "norm_coefficient"], training::adagrad),
     training("Adam", &["alpha", "beta", "epsilon", "norm_coefficient", "norm_coefficient_post"], training::adam),
+    // recurrences
+    op("LSTM", &[1, 7, 14, 22], recurrent::LSTM_ATTRS, recurrent::recurrent),
+    op("GRU", &[1, 3, 7, 14, 22], recurrent::GRU_ATTRS, recurrent::recurrent),
+    op("RNN", &[1, 7, 14, 22], recurrent::RNN_ATTRS, recurrent::recurrent),
     // control flow
     op("If", &[1, 11, 13, 16, 19, 21, 23, 24, 25], &["else_branch", "then_branch"], control::branch),
     op("Loop", &[1, 11, 13, 16, 19, 21, 23, 24, 25], &["body"], control::not_yet),
