@@ -7,6 +7,7 @@
 #[allow(dead_code)]
 mod agree;
 #[path = "fuzz/mutator.rs"]
+#[allow(dead_code)]
 mod mutator;
 
 use std::path::Path;

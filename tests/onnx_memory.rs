@@ -4,47 +4,14 @@
 
 #![allow(clippy::unwrap_used, reason = "a test stops where it goes wrong")]
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+#[path = "fuzz/allocator.rs"]
+mod allocator;
 
 use lathe_compiler::onnx::OnnxFile;
 use prost::encoding::{WireType, encode_key, encode_varint};
 
-static NOW: AtomicUsize = AtomicUsize::new(0);
-static PEAK: AtomicUsize = AtomicUsize::new(0);
-
-/// The system's allocator, counting.
-struct Counting;
-
-fn add(bytes: usize) {
-    PEAK.fetch_max(NOW.fetch_add(bytes, Relaxed) + bytes, Relaxed);
-}
-
-// SAFETY: every call goes to `System` with the arguments it came with; counting touches only atomics.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        add(layout.size());
-        // SAFETY: the caller's promise is passed on unchanged.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        NOW.fetch_sub(layout.size(), Relaxed);
-        // SAFETY: as above; `pointer` came from `System`.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-
-    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        // Old and new at once, as when the block has to move.
-        add(size);
-        NOW.fetch_sub(layout.size(), Relaxed);
-        // SAFETY: as above.
-        unsafe { System.realloc(pointer, layout, size) }
-    }
-}
-
 #[global_allocator]
-static ALLOCATOR: Counting = Counting;
+static ALLOCATOR: allocator::Counting = allocator::Counting;
 
 /// `content` as the field `tag` of a message that has nothing else.
 fn wrap(tag: u32, content: Vec<u8>) -> Vec<u8> {
@@ -100,16 +67,15 @@ fn peak_memory_is_bounded() {
         if let Some(accepted) = accepted_by_prescan {
             assert_eq!(scan.is_ok(), accepted, "{name}: {scan:?}");
         }
-        let before = NOW.load(Relaxed);
-        PEAK.store(before, Relaxed);
+        let before = allocator::begin();
         let result = OnnxFile::from_bytes(bytes);
-        let peak = PEAK.load(Relaxed) - before;
+        let peak = allocator::peak(before);
         if let Ok(file) = &result {
             for tensor in &file.graph().initializer {
                 let _ = file.tensor(tensor);
             }
         }
-        let peak = peak.max(PEAK.load(Relaxed) - before);
+        let peak = peak.max(allocator::peak(before));
         assert!(peak <= size + (1 << 30), "{name}: {size} bytes took {peak} bytes");
         if let Ok(summary) = scan {
             assert!(peak as u64 <= summary.memory * 2 + (64 << 20), "{name}: counted {summary:?}, took {peak}");

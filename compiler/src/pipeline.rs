@@ -1,7 +1,7 @@
 //! The way of a model as one call: file, module, optimised module, plan, machine code.
 
-use crate::artifact::{self, Compiled, InProcess};
-use crate::onnx::import::{self, ImportOptions};
+use crate::artifact::{self, Compiled};
+use crate::onnx::import::{self, ImportOptions, Refusal};
 use crate::onnx::model::OnnxFile;
 use crate::{backend, plan};
 use lathe_ir::{Diagnostic, Diagnostics, Module, TensorType};
@@ -52,25 +52,75 @@ pub fn file_kind(path: &Path) -> FileKind {
     }
 }
 
-/// Reads an `.onnx` or `.ir` file as a verified module.
+/// An `.onnx` or `.ir` file that was read; the nodes of an `.onnx` file are not imported yet.
+pub enum Source {
+    /// ONNX protobuf.
+    Onnx(Box<OnnxFile>),
+    /// Text form of the IR, verified.
+    Ir(Box<Module>),
+}
+
+impl Source {
+    /// Reads a model file.
+    pub fn open(path: &Path) -> Result<Source, Diagnostics> {
+        match file_kind(path) {
+            FileKind::Lathe => {
+                let message = format!("{} is compiled already", path.display());
+                Err(Diagnostic::invalid(message).help("give the .onnx file it was made from").into())
+            }
+            FileKind::Ir => {
+                let text = std::fs::read_to_string(path)
+                    .map_err(|error| Diagnostic::invalid(format!("{}: {error}", path.display())))?;
+                let module = lathe_ir::text::parse_module(&text, &lathe_ir::text::no_weights)?;
+                // A module that someone wrote; what is wrong with it is no bug of Lathe.
+                lathe_ir::verify::verify(&module).map_err(|mut found| {
+                    found.0.iter_mut().for_each(|finding| finding.kind = lathe_ir::Kind::Invalid);
+                    found
+                })?;
+                Ok(Source::Ir(Box::new(module)))
+            }
+            FileKind::Onnx => OnnxFile::open(path).map(|file| Source::Onnx(Box::new(file))).map_err(open_error),
+        }
+    }
+
+    /// Names of the inputs in file order, with their types as far as the file states them; inputs that have an
+    /// initializer are weights.
+    pub fn inputs(&self) -> Vec<(String, Option<TensorType>)> {
+        match self {
+            Source::Onnx(file) => {
+                let graph = file.graph();
+                let is_weight = |name: &str| graph.initializer.iter().any(|tensor| tensor.name == name);
+                let inputs = graph.input.iter().filter(|input| !is_weight(&input.name));
+                inputs.map(|input| (input.name.clone(), import::declared_type(input))).collect()
+            }
+            Source::Ir(module) => {
+                let ports = module.main.params.iter();
+                ports.map(|port| (port.name.to_string(), Some(module.main.ty(port.value).clone()))).collect()
+            }
+        }
+    }
+
+    /// The verified module.
+    pub fn module(&self, options: &ImportOptions) -> Result<Module, Refusal> {
+        let refuse = |found| Refusal { found, deciding: Vec::new() };
+        match self {
+            Source::Onnx(file) => {
+                let module = import::import_or_refuse(file, options)?.module;
+                lathe_ir::verify::verify(&module).map_err(refuse)?;
+                Ok(module)
+            }
+            Source::Ir(_) if !options.is_default() => {
+                let message = "sizes and values of inputs can be fixed for .onnx models only, this is IR text";
+                Err(refuse(Diagnostic::unsupported(message).into()))
+            }
+            Source::Ir(module) => Ok((**module).clone()),
+        }
+    }
+}
+
+/// Reads an `.onnx` or `.ir` file as a verified module. An error lists the inputs whose values have to be known.
 pub fn load_module(path: &Path, options: &ImportOptions) -> Result<Module, Diagnostics> {
-    let module = match file_kind(path) {
-        FileKind::Lathe => {
-            let message = format!("{} is compiled already", path.display());
-            return Err(Diagnostic::invalid(message).help("give the .onnx file it was made from").into());
-        }
-        FileKind::Ir => {
-            let text = std::fs::read_to_string(path)
-                .map_err(|error| Diagnostic::invalid(format!("{}: {error}", path.display())))?;
-            lathe_ir::text::parse_module(&text, &lathe_ir::text::no_weights)?
-        }
-        FileKind::Onnx => {
-            let file = OnnxFile::open(path).map_err(open_error)?;
-            import::import(&file, options)?
-        }
-    };
-    lathe_ir::verify::verify(&module)?;
-    Ok(module)
+    Source::open(path)?.module(options).map_err(Refusal::with_deciding)
 }
 
 fn open_error(error: crate::onnx::error::OnnxError) -> Diagnostics {
@@ -78,23 +128,6 @@ fn open_error(error: crate::onnx::error::OnnxError) -> Diagnostics {
         [] => Diagnostic::invalid(error.to_string()).into(),
         problems => Diagnostics(problems.iter().map(import::diagnostic_of).collect()),
     }
-}
-
-/// Names (and types, where they are stated) of the inputs of an `.onnx` or `.ir` file, without importing its nodes.
-pub fn inputs_of(path: &Path, options: &ImportOptions) -> Result<Vec<(String, Option<TensorType>)>, Diagnostics> {
-    if file_kind(path) == FileKind::Onnx {
-        let file = OnnxFile::open(path).map_err(open_error)?;
-        let graph = file.graph();
-        let inputs = graph.input.iter().map(|input| input.name.clone());
-        let inputs = inputs.filter(|name| {
-            let is_weight = graph.initializer.iter().any(|tensor| tensor.name == *name);
-            !is_weight && options.consts.iter().all(|(fixed, _)| fixed != name)
-        });
-        return Ok(inputs.map(|name| (name, None)).collect());
-    }
-    let module = load_module(path, options)?;
-    let ports = module.main.params.iter();
-    Ok(ports.map(|port| (port.name.to_string(), Some(module.main.ty(port.value).clone()))).collect())
 }
 
 /// Optimises, plans and compiles a module; `progress` is told each step's name as it begins.
@@ -119,24 +152,4 @@ pub fn build(
     let compiled = artifact::compile(plan, &settings.backend)?;
     timed("generate code", started);
     Ok(Built { compiled, report, ops: module.main.len(), steps })
-}
-
-/// Reads, compiles and loads a model in this process.
-pub fn build_in_process(
-    path: &Path,
-    settings: &Settings,
-    threads: usize,
-    progress: &mut dyn FnMut(&'static str),
-) -> Result<(Built, InProcess), Diagnostics> {
-    progress("import");
-    let started = Instant::now();
-    let module = load_module(path, &settings.import)?;
-    let import = ("import", started.elapsed());
-    let mut built = build(module, settings, progress)?;
-    built.steps.insert(0, import);
-    progress("pack weights");
-    let started = Instant::now();
-    let loaded = InProcess::load(&built.compiled, threads)?;
-    built.steps.push(("pack weights", started.elapsed()));
-    Ok((built, loaded))
 }

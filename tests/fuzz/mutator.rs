@@ -30,7 +30,8 @@ impl Rng {
         (self.bits() >> 16) as usize % end
     }
 
-    fn pick<'a, T>(&mut self, from: &'a [T]) -> &'a T {
+    /// One of them.
+    pub(crate) fn pick<'a, T>(&mut self, from: &'a [T]) -> &'a T {
         &from[self.below(from.len())]
     }
 }
@@ -45,6 +46,101 @@ pub(crate) fn mutate(good: &[u8], rng: &mut Rng) -> Vec<u8> {
         };
     }
     bytes
+}
+
+/// A variant of `good` that is still a message: one number or string is another, or one field comes from `other`, or is
+/// gone. Most of these get past the decoder, and some through the whole way.
+pub(crate) fn mutate_gently(good: &[u8], other: &[u8], words: &[&str], rng: &mut Rng) -> Vec<u8> {
+    let Some(mut fields) = parse(good, 12) else { return mutate(good, rng) };
+    let mut all = Vec::new();
+    paths(&fields, &mut Vec::new(), &mut all);
+    if all.is_empty() {
+        return mutate(good, rng);
+    }
+    for _ in 0..=rng.below(2) {
+        // Fields far down in the tree are the most, and leaves are what a gentle change is about.
+        let path = rng.pick(&all).clone();
+        let source = rng.pick(&all).clone();
+        let same = get(&mut fields, &source).clone();
+        let field = get(&mut fields, &path);
+        match (&mut field.value, rng.below(4)) {
+            (Value::Varint(value), 0 | 1) => *value = *rng.pick(&[0, 1, 2, 3, 4, 5, 6, 7, 9, 10, 11, 12, 13, u64::MAX]),
+            (Value::Varint(value), _) => *value = value.wrapping_add(rng.below(3) as u64).wrapping_sub(1),
+            (Value::Bytes(old), 0) if is_word(old) && !words.is_empty() => *old = rng.pick(words).as_bytes().to_vec(),
+            (Value::Bytes(old), 1) if !old.is_empty() => {
+                let at = rng.below(old.len());
+                old[at] = rng.bits() as u8;
+            }
+            (Value::Bytes(old), _) => {
+                if let Value::Bytes(new) = same.value {
+                    *old = new;
+                }
+            }
+            (Value::Message(_), choice @ (0 | 1)) => {
+                let new = if choice == 0 { Some(same).filter(|same| same.tag == field.tag) } else { None };
+                if let Some(new) = new.or_else(|| field_of(other, field.tag, rng)) {
+                    *field = new;
+                }
+                break; // the paths are no longer right
+            }
+            (Value::Fixed32(value), _) => *value = (rng.bits() as u32).to_le_bytes(),
+            _ if all.len() > 1 => {
+                let (list, index) = parent(&mut fields, &path);
+                match rng.below(3) {
+                    0 => {
+                        list.remove(index);
+                    }
+                    1 => list.insert(index, list[index].clone()),
+                    _ => {
+                        let to = rng.below(list.len());
+                        list.swap(index, to);
+                    }
+                }
+                break; // the paths are no longer right
+            }
+            _ => {}
+        }
+    }
+    let mut out = Vec::new();
+    write(&fields, &mut out);
+    out
+}
+
+/// Whether bytes look like a name.
+fn is_word(bytes: &[u8]) -> bool {
+    (1..40).contains(&bytes.len()) && bytes.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'_')
+}
+
+/// A field of that number somewhere in another file.
+fn field_of(bytes: &[u8], tag: u64, rng: &mut Rng) -> Option<Field> {
+    let mut fields = parse(bytes, 12)?;
+    let mut all = Vec::new();
+    paths(&fields, &mut Vec::new(), &mut all);
+    let mut fitting: Vec<Field> = Vec::new();
+    for path in all {
+        let field = get(&mut fields, &path);
+        if field.tag == tag && fitting.len() < 200 {
+            fitting.push(field.clone());
+        }
+    }
+    (!fitting.is_empty()).then(|| rng.pick(&fitting).clone())
+}
+
+/// Smaller variants of a file: each lacks a field, the largest first.
+pub(crate) fn smaller(bytes: &[u8]) -> Vec<Vec<u8>> {
+    let Some(mut fields) = parse(bytes, 12) else { return Vec::new() };
+    let mut all = Vec::new();
+    paths(&fields, &mut Vec::new(), &mut all);
+    all.sort_by_key(|path| std::cmp::Reverse(size(get(&mut fields, path))));
+    let without = |path: &Vec<usize>| {
+        let mut fields = fields.clone();
+        let (list, index) = parent(&mut fields, path);
+        list.remove(index);
+        let mut out = Vec::new();
+        write(&fields, &mut out);
+        out
+    };
+    all.iter().take(2_000).map(without).collect()
 }
 
 const NUMBERS: &[u64] = &[

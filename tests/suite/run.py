@@ -1,7 +1,11 @@
 #!/usr/bin/env python3
 """Runs ONNX's own backend suite through `lathe run`.
 
-usage: run.py [--filter REGEX] [--kind KIND] [--json FILE] [--jobs N] [--seconds N] [-v] [--const-inputs] [--bless]
+usage: run.py [--filter REGEX] [--kind KIND] [--json FILE] [--jobs N] [--seconds N] [-v] [--const-inputs] [--dynamic]
+              [--bless]
+
+--const-inputs makes small inputs initializers. --dynamic makes every dimension of every input a symbol of its own, drops
+all other sizes that the model states, and forbids lathe to specialise.
 
 Verdicts: passed; wrong (ran, and a value, shape or type differs by the suite's own comparison); unsupported (lathe says
 so); invalid (lathe takes the model for an invalid one); bug (lathe says so); crash (a signal); timeout; error (the rest).
@@ -35,6 +39,21 @@ MEMORY = 8 << 30
 VERDICTS = {3: "unsupported", 4: "invalid", 70: "bug"}
 
 
+def make_dynamic(model):
+    """The same model without a stated size."""
+    stored = {tensor.name for tensor in model.graph.initializer}
+    for number, value in enumerate(model.graph.input):
+        if value.name in stored or value.type.WhichOneof("value") != "tensor_type":
+            continue
+        for axis, dim in enumerate(value.type.tensor_type.shape.dim):
+            dim.dim_param = f"size_{number}_{axis}"
+    for value in model.graph.output:
+        if value.type.WhichOneof("value") == "tensor_type":
+            value.type.tensor_type.ClearField("shape")
+    del model.graph.value_info[:]
+    return model
+
+
 def pin_inputs(place, model, target):
     """A copy of the model and of a data set, small inputs turned into initializers; gives the model's path."""
     pinned = onnx.ModelProto.FromString(model.SerializeToString())
@@ -65,7 +84,13 @@ def run_set(folder, place, model, about, args):
             inputs = pathlib.Path(out, "pinned")
             inputs.mkdir()
             path = pin_inputs(place, model, inputs)
-        command = [project.lathe(), "run", path, "--input-dir", inputs, "--output-dir", out, "--threads", "1"]
+        flags = ["--threads", "1"]
+        if args.dynamic:
+            dynamic = make_dynamic(onnx.load(path))
+            path = pathlib.Path(out, "model.onnx")
+            onnx.save(dynamic, path)
+            flags.append("--dynamic")
+        command = [project.lathe(), "run", path, "--input-dir", inputs, "--output-dir", out, *flags]
         try:
             done = subprocess.run(command, capture_output=True, timeout=seconds, text=True, errors="replace")
         except subprocess.TimeoutExpired:
@@ -116,13 +141,14 @@ def main():
     parser.add_argument("--json", type=pathlib.Path, metavar="FILE")
     parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--seconds", type=float, default=60, help="limit for one run")
+    parser.add_argument("--dynamic", action="store_true")
     parser.add_argument("--const-inputs", action="store_true")
     parser.add_argument("--bless", action="store_true")
     parser.add_argument("-v", action="store_true", help="print each case that does not pass")
     args = parser.parse_args()
     if not project.lathe().exists():
         project.stop(f"{project.lathe()} is not there: cargo build --release")
-    if args.bless and (args.filter or args.kind or args.const_inputs):
+    if args.bless and (args.filter or args.kind or args.const_inputs or args.dynamic):
         project.stop("--bless needs a run of all cases as they are")
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, resource.RLIM_INFINITY))  # what is started inherits it
     folders = [
@@ -142,7 +168,7 @@ def main():
     print_counts(rows, lambda row: row["class"], "by class")
     print_counts(rows, lambda row: row["case"].split("/")[0], "by kind")
     passed = {row["case"] for row in rows if row["verdict"] == "passed"}
-    listed = set(PASSING.read_text().split()) if PASSING.exists() else set()
+    listed = set(PASSING.read_text().split()) if PASSING.exists() and not args.dynamic else set()
     lost = [row for row in rows if row["case"] in listed - passed]
     gone = listed - {row["case"] for row in rows} if not (args.filter or args.kind) else set()
     differs = {line.split(":", 1)[0] for line in DIFFERS.read_text().splitlines() if line and not line.startswith("#")}

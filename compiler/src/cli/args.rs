@@ -3,8 +3,9 @@
 use super::{Failure, inputs};
 use crate::backend;
 use crate::onnx::import::{DimBound, ImportOptions};
-use crate::pipeline::Settings;
+use crate::pipeline::{Settings, Source};
 use clap::Args;
+use lathe_ir::TensorType;
 use std::path::PathBuf;
 
 /// Which model, and what is known about its inputs.
@@ -19,7 +20,8 @@ pub(super) struct ModelArgs {
     /// Fix all dimensions of an input, for dimensions without a name. May be repeated
     #[arg(long = "shape", value_name = "INPUT=1,576")]
     shapes: Vec<String>,
-    /// Fix the value of an input, for values that decide shapes or branches. May be repeated
+    /// Fix the value of an input, for values that decide shapes, ranks or branches: a number, [1,2,3] or a .npy file;
+    /// one number fills the input's shape. The input is none of the compiled program's. May be repeated
     #[arg(long = "const", value_name = "INPUT=V|x.npy")]
     consts: Vec<String>,
     /// Use bit-exact rewrites only
@@ -46,8 +48,24 @@ pub(super) struct ModelArgs {
 }
 
 impl ModelArgs {
-    /// The settings these flags stand for.
-    pub(super) fn settings(&self) -> Result<Settings, Failure> {
+    /// Reads the model file, and the settings that these flags stand for.
+    pub(super) fn open(&self) -> Result<(Source, Settings), Failure> {
+        let source = Source::open(&self.model)?;
+        let settings = self.settings(&source.inputs())?;
+        Ok((source, settings))
+    }
+
+    /// Refuses flags that mean nothing for a compiled model.
+    pub(super) fn of_artifact(&self) -> Result<(), Failure> {
+        let given = [("dim", &self.dims), ("shape", &self.shapes), ("const", &self.consts), ("without", &self.without)];
+        match given.into_iter().find(|(_, values)| !values.is_empty()) {
+            Some((flag, _)) => Err(Failure::Usage(format!("--{flag} comes too late: the model is compiled already"))),
+            None => Ok(()),
+        }
+    }
+
+    /// The settings for a model with these inputs.
+    fn settings(&self, ports: &[(String, Option<TensorType>)]) -> Result<Settings, Failure> {
         if self.backend != "cranelift" {
             return Err(Failure::Usage(format!("unknown backend {:?}; this build has cranelift", self.backend)));
         }
@@ -59,7 +77,7 @@ impl ModelArgs {
             import.shapes.push(parse_shape(text)?);
         }
         for text in &self.consts {
-            import.consts.push(inputs::parse_const(text)?);
+            import.consts.push(inputs::parse_const(text, ports)?);
         }
         let cpu = self.cpu.parse().map_err(|error: backend::BackendError| Failure::Usage(error.to_string()))?;
         let passes = lathe_passes::Options {

@@ -52,21 +52,26 @@ pub(super) fn prepare(
     threads: usize,
     steps: &mut Steps,
 ) -> Result<Prepared, Failure> {
-    let mut settings = model.settings()?;
     let started = Instant::now();
     if pipeline::file_kind(&model.model) == FileKind::Lathe {
+        model.of_artifact()?;
         steps.step("load");
         let mut loaded = lathe_file::load_with_weights(&model.model, model.weights_from.as_deref(), threads)?;
         let compile = started.elapsed();
         let names: Vec<String> = loaded.context().model().inputs().into_iter().map(|port| port.name).collect();
-        return Ok(Prepared { inputs: given.read(&names)?, model: loaded, compile });
+        let inputs = given.read(&names, &[])?.into_iter().flatten().collect::<Result<_, _>>()?;
+        return Ok(Prepared { inputs, model: loaded, compile });
     }
-    let ports = pipeline::inputs_of(&model.model, &settings.import)?;
-    let names: Vec<String> = ports.iter().map(|(name, _)| name.clone()).collect();
-    let tensors = given.read(&names)?;
-    given.specialise(&mut settings.import, &names, &tensors);
-    let (_, loaded) = pipeline::build_in_process(&model.model, &settings, threads, &mut |name| steps.step(name))?;
-    Ok(Prepared { model: loaded, inputs: tensors, compile: started.elapsed() })
+    steps.step("import");
+    let (source, mut settings) = model.open()?;
+    let names: Vec<String> = source.inputs().into_iter().map(|(name, _)| name).collect();
+    let tensors = given.read(&names, &settings.import.consts)?;
+    let (module, inputs) = given.specialise(&source, &mut settings.import, tensors)?;
+    drop(source);
+    let built = pipeline::build(module, &settings, &mut |name| steps.step(name))?;
+    steps.step("pack weights");
+    let loaded = InProcess::load(&built.compiled, threads)?;
+    Ok(Prepared { model: loaded, inputs, compile: started.elapsed() })
 }
 
 /// Peak resident memory of this process in bytes, if the system tells.

@@ -2,7 +2,8 @@
 
 use super::Failure;
 use super::args::ModelArgs;
-use crate::{pipeline, plan};
+use crate::onnx::import::Refusal;
+use crate::plan;
 use clap::Args;
 use std::io::Write;
 
@@ -17,8 +18,8 @@ pub(super) struct CheckArgs {
 }
 
 pub(super) fn run(args: &CheckArgs, out: &mut dyn Write) -> Result<(), Failure> {
-    let settings = args.model.settings()?;
-    let mut module = pipeline::load_module(&args.model.model, &settings.import)?;
+    let (source, settings) = args.model.open()?;
+    let mut module = source.module(&settings.import).map_err(Refusal::with_deciding)?;
     let ops = module.main.len();
     lathe_passes::optimize(&mut module, &settings.passes)?;
     let plan = plan::plan(&module)?;

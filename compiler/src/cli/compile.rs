@@ -3,7 +3,9 @@
 use super::Failure;
 use super::args::ModelArgs;
 use super::console::{Steps, size};
+use super::inputs::summary;
 use crate::artifact::{Output, WeightsAt, write};
+use crate::onnx::import::Refusal;
 use crate::pipeline;
 use clap::Args;
 use std::io::Write;
@@ -33,11 +35,12 @@ pub(super) struct CompileArgs {
 }
 
 pub(super) fn run(args: &CompileArgs, out: &mut dyn Write) -> Result<(), Failure> {
-    let settings = args.model.settings()?;
     let mut steps = Steps::new();
     steps.step("import");
     let started = Instant::now();
-    let module = pipeline::load_module(&args.model.model, &settings.import)?;
+    let (source, settings) = args.model.open()?;
+    let module = source.module(&settings.import).map_err(Refusal::with_deciding)?;
+    drop(source);
     let imported = (module.main.len(), started.elapsed());
     let built = pipeline::build(module, &settings, &mut |name| steps.step(name))?;
     steps.step("write");
@@ -55,6 +58,9 @@ pub(super) fn run(args: &CompileArgs, out: &mut dyn Write) -> Result<(), Failure
         for (name, ty) in ports {
             let _ = writeln!(out, "{kind:7} {name}: {ty}");
         }
+    }
+    for (name, value) in &settings.import.consts {
+        let _ = writeln!(out, "fixed   {name} = {}, no input of the result", summary(value));
     }
     let _ =
         writeln!(out, "ops     {} imported, {} after the passes, {} kernels", imported.0, built.ops, compiled.kernels);

@@ -4,6 +4,7 @@ use super::Failure;
 use super::args::ModelArgs;
 use super::console::size;
 use crate::artifact::lathe_file;
+use crate::onnx::import::Refusal;
 use crate::pipeline::{self, FileKind};
 use crate::plan;
 use clap::{Args, ValueEnum};
@@ -36,10 +37,11 @@ enum What {
 pub(super) fn run(args: &InspectArgs, out: &mut dyn Write) -> Result<(), Failure> {
     let path = &args.model.model;
     if pipeline::file_kind(path) == FileKind::Lathe {
+        args.model.of_artifact()?;
         return artifact(args, out);
     }
-    let settings = args.model.settings()?;
-    let mut module = pipeline::load_module(path, &settings.import)?;
+    let (source, settings) = args.model.open()?;
+    let mut module = source.module(&settings.import).map_err(Refusal::with_deciding)?;
     if args.show == What::Ir {
         let _ = write!(out, "{}", lathe_ir::text::print_module(&module));
         return Ok(());

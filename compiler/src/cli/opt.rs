@@ -3,7 +3,7 @@
 use super::Failure;
 use super::args::ModelArgs;
 use crate::onnx::export;
-use crate::pipeline;
+use crate::onnx::import::Refusal;
 use clap::Args;
 use lathe_ir::Diagnostic;
 use std::io::Write;
@@ -28,10 +28,10 @@ pub(super) struct OptArgs {
 }
 
 pub(super) fn run(args: &OptArgs, out: &mut dyn Write) -> Result<(), Failure> {
-    let mut settings = args.model.settings()?;
+    let (source, mut settings) = args.model.open()?;
     settings.passes.passes =
         args.passes.clone().map(|names| names.into_iter().filter(|name| !name.is_empty()).collect());
-    let mut module = pipeline::load_module(&args.model.model, &settings.import)?;
+    let mut module = source.module(&settings.import).map_err(Refusal::with_deciding)?;
     let report = lathe_passes::optimize(&mut module, &settings.passes)?;
     if args.verbose {
         let _ = writeln!(std::io::stderr(), "{}", report.footer());

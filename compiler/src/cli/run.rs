@@ -5,7 +5,6 @@ use super::console::Steps;
 use super::inputs::{self, InputArgs};
 use super::{Failure, bench};
 use clap::Args;
-use lathe_ir::Tensor;
 use std::io::Write;
 use std::path::PathBuf;
 
@@ -37,22 +36,7 @@ pub(super) fn run(args: &RunArgs, out: &mut dyn Write) -> Result<(), Failure> {
         return inputs::write(folder, &names, &outputs);
     }
     for (name, tensor) in names.iter().zip(&outputs) {
-        let _ = writeln!(out, "{name}: {}", summary(tensor));
+        let _ = writeln!(out, "{name}: {}", inputs::summary(tensor));
     }
     Ok(())
-}
-
-/// Type and first elements.
-fn summary(tensor: &Tensor) -> String {
-    let shown: Vec<String> = (0..tensor.len().min(8))
-        .map(|index| {
-            if tensor.dtype().is_float() {
-                format!("{:.6}", tensor.f64_at(index))
-            } else {
-                tensor.i64_at(index).to_string()
-            }
-        })
-        .collect();
-    let rest = if tensor.len() > 8 { ", .." } else { "" };
-    format!("{} [{}{rest}]", tensor.ty(), shown.join(", "))
 }

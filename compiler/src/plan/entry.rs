@@ -8,8 +8,8 @@ use super::scalar::scalar_type;
 use super::schedule::{Step, emit};
 use super::view::View;
 use crate::loopir::{BufferId, BufferKind, Builder, Expr, ExprKind, PlanSlot, SymbolId};
-use lathe_ir::{Dim, OpCode, Symbol, SymbolInfo, Symbols, TensorType, ValueId};
-use std::collections::BTreeMap;
+use lathe_ir::{Dim, Module, OpCode, Symbol, SymbolInfo, Symbols, TensorType, ValueId};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Largest value of a symbol without a bound of its own.
 const UNBOUNDED: i64 = 1 << 40;
@@ -62,6 +62,15 @@ fn output_root(l: &Lowering<'_>, mut value: ValueId) -> Option<ValueId> {
             _ => return Some(value),
         }
     }
+}
+
+/// Symbols whose values the shapes of the inputs do not tell.
+pub(super) fn untold(module: &Module) -> Vec<&Symbol> {
+    let ports = module.main.params.iter();
+    let told: BTreeSet<&Symbol> =
+        ports.flat_map(|port| module.main.ty(port.value).shape.iter().filter_map(Dim::as_symbol)).collect();
+    let symbols = module.env.symbols.iter();
+    symbols.filter(|(symbol, info)| !info.data_dependent && !told.contains(symbol)).map(|(symbol, _)| symbol).collect()
 }
 
 /// Copies results that have no place among the outputs, plans the arena and builds `@bind`, `@plan` and the schedule.

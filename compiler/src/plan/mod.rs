@@ -47,6 +47,10 @@ pub struct Plan {
 pub fn plan(module: &Module) -> Result<Plan, Diagnostics> {
     let mut l = lowering::Lowering::new(module);
     let mut problems = Diagnostics::default();
+    for symbol in entry::untold(module) {
+        let message = format!("no input has {symbol} for a dimension by itself, so that its size would not be known");
+        problems.push(Diagnostic::unsupported(message).help(format!("--dim {symbol}=V fixes it")));
+    }
     entry::declare(&mut l);
     for (position, (_, op)) in module.main.iter().enumerate() {
         l.position = position;

@@ -8,7 +8,7 @@ use crate::dim::{Dim, Symbol, SymbolInfo};
 use crate::dtype::DType;
 use crate::graph::{Env, Graph, Loc, Module, Operands, ValueId, WeightId};
 use crate::op::OpCode;
-use crate::tensor::{Tensor, element_count};
+use crate::tensor::Tensor;
 use crate::types::TensorType;
 use std::collections::BTreeMap;
 
@@ -23,9 +23,12 @@ pub fn no_weights(_: &str, _: &TensorType, _: u64) -> Option<Tensor> {
 /// Deepest nesting of regions and of dimension expressions.
 const MAX_DEPTH: usize = 32;
 
+/// Most elements of all constants that a text writes out or draws: a few words can ask for any number.
+const MAX_ELEMENTS: usize = 1 << 24;
+
 /// Reads a module. Types are those written; the verifier tells whether they are right.
 pub fn parse_module(text: &str, resolve: WeightResolver<'_>) -> Result<Module, Diagnostic> {
-    let mut parser = Parser { tokens: tokens(text)?, at: 0, depth: 0 };
+    let mut parser = Parser { tokens: tokens(text)?, at: 0, depth: 0, elements: 0 };
     let mut env = Env::default();
     loop {
         match parser.word()?.as_str() {
@@ -48,7 +51,7 @@ pub fn parse_module(text: &str, resolve: WeightResolver<'_>) -> Result<Module, D
 
 /// Reads a dimension expression, for example `2*N + 1`.
 pub fn parse_dim(text: &str) -> Result<Dim, Diagnostic> {
-    let mut parser = Parser { tokens: tokens(text)?, at: 0, depth: 0 };
+    let mut parser = Parser { tokens: tokens(text)?, at: 0, depth: 0, elements: 0 };
     let dim = parser.dim()?;
     parser.expect(Token::End)?;
     Ok(dim)
@@ -58,6 +61,8 @@ struct Parser {
     tokens: Vec<Spanned>,
     at: usize,
     depth: usize,
+    /// Elements of constants so far.
+    elements: usize,
 }
 
 impl Parser {
@@ -240,9 +245,15 @@ impl Parser {
         Ok(())
     }
 
-    fn sizes(&self, ty: &TensorType) -> Result<Vec<usize>, Diagnostic> {
-        let sizes = ty.sizes().filter(|sizes| element_count(sizes).is_some());
-        sizes.ok_or_else(|| self.error(format!("{ty} is no type of a constant")))
+    /// The sizes of a constant whose elements are about to be made.
+    fn sizes(&mut self, ty: &TensorType) -> Result<Vec<usize>, Diagnostic> {
+        let sizes = ty.sizes().ok_or_else(|| self.error(format!("{ty} is no type of a constant")))?;
+        let count = sizes.iter().try_fold(1usize, |count, &size| count.checked_mul(size));
+        let sum = count.and_then(|count| self.elements.checked_add(count)).filter(|sum| *sum <= MAX_ELEMENTS);
+        self.elements = sum.ok_or_else(|| {
+            self.error(format!("the constants up to here have more than the {MAX_ELEMENTS} elements a text may have"))
+        })?;
+        Ok(sizes)
     }
 
     fn weight(&mut self, env: &mut Env, resolve: WeightResolver<'_>) -> Result<(), Diagnostic> {

@@ -338,6 +338,18 @@ impl<'a> Plan<'a> {
     }
 }
 
+/// The type that a file states for an input; sizes that it leaves open are symbols. `None` if it is no tensor of numbers
+/// or has no stated rank.
+pub fn declared_type(input: &ValueInfoProto) -> Option<TensorType> {
+    let TypeValue::Tensor(tensor) = input.r#type.as_ref()?.value.as_ref()? else { return None };
+    let dims = tensor.shape.as_ref()?.dim.iter().enumerate().map(|(axis, dim)| match &dim.value {
+        Some(DimensionValue::Value(size)) if *size >= 0 => Dim::constant(*size),
+        Some(DimensionValue::Param(name)) if is_name(name) => Dim::symbol(&Symbol::new(name)),
+        _ => Dim::symbol(&made_up(&input.name, axis, &BTreeSet::new())),
+    });
+    Some(TensorType::new(DType::from_onnx_code(tensor.elem_type)?, dims))
+}
+
 /// Exporters write `?` or `*` for dimensions that have nothing to do with each other.
 fn is_name(name: &str) -> bool {
     name.chars().any(char::is_alphanumeric) && name != "None"

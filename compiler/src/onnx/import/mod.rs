@@ -29,6 +29,7 @@ use super::model::OnnxFile;
 
 use graph::Importer;
 use inputs::Learned;
+pub use inputs::declared_type;
 
 /// What a symbolic dimension is fixed or bounded to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +49,13 @@ pub struct ImportOptions {
     pub shapes: Vec<(String, Vec<i64>)>,
     /// Inputs that are constants; they are no parameters of the result.
     pub consts: Vec<(String, Tensor)>,
+}
+
+impl ImportOptions {
+    /// Whether nothing is said.
+    pub fn is_default(&self) -> bool {
+        self.dims.is_empty() && self.shapes.is_empty() && self.consts.is_empty()
+    }
 }
 
 /// An imported model.
@@ -90,12 +98,42 @@ pub fn import(file: &OnnxFile, options: &ImportOptions) -> Result<Module, Diagno
     import_with_warnings(file, options).map(|imported| imported.module)
 }
 
+/// Why a model was not imported.
+#[derive(Clone, Debug)]
+pub struct Refusal {
+    /// Everything found.
+    pub found: Diagnostics,
+    /// Names of inputs whose values decide a shape, a rank or a branch: with these among [`ImportOptions::consts`] the
+    /// import gets further, and there may be others then. In alphabetical order.
+    pub deciding: Vec<String>,
+}
+
+impl Refusal {
+    /// The findings, and one more that lists the inputs whose values have to be known.
+    pub fn with_deciding(self) -> Diagnostics {
+        let mut found = self.found;
+        if !self.deciding.is_empty() {
+            let names = show_names(self.deciding.iter().map(String::as_str));
+            let flags: Vec<String> = self.deciding.iter().map(|name| format!("--const {name}=VALUE")).collect();
+            let message = format!("the values of these inputs decide shapes, ranks or branches: {names}");
+            found.push(Diagnostic::unsupported(message).help(flags.join(" ")));
+        }
+        found
+    }
+}
+
 /// Imports a model. Parameters are the graph inputs that are neither initializers nor constants of the options, in
 /// order; results are the graph outputs. Errors are all findings, each with its node.
 pub fn import_with_warnings(file: &OnnxFile, options: &ImportOptions) -> Result<Imported, Diagnostics> {
-    let Outcome { mut module, found, plan, learned, .. } = run(file, options)?;
-    found.into_result(())?;
-    plan.check(&learned)?;
+    import_or_refuse(file, options).map_err(|refusal| refusal.found)
+}
+
+/// As [`import_with_warnings`]; a refusal also tells which inputs' values would help.
+pub fn import_or_refuse(file: &OnnxFile, options: &ImportOptions) -> Result<Imported, Refusal> {
+    let refuse = |found| Refusal { found, deciding: Vec::new() };
+    let Outcome { mut module, found, deciding, plan, learned } = run(file, options).map_err(refuse)?;
+    found.into_result(()).map_err(|found| Refusal { found, deciding })?;
+    plan.check(&learned).map_err(refuse)?;
     inputs::tidy(&mut module);
     Ok(Imported { module, warnings: plan.warnings(&learned) })
 }
