@@ -24,7 +24,7 @@ pub fn no_weights(_: &str, _: &TensorType, _: u64) -> Option<Tensor> {
 const MAX_DEPTH: usize = 32;
 
 /// Most elements of all constants that a text writes out or draws: a few words can ask for any number.
-const MAX_ELEMENTS: usize = 1 << 24;
+const MAX_ELEMENTS: usize = 1 << 26;
 
 /// Reads a module. Types are those written; the verifier tells whether they are right.
 pub fn parse_module(text: &str, resolve: WeightResolver<'_>) -> Result<Module, Diagnostic> {
