@@ -4,10 +4,12 @@ use super::Failure;
 use super::args::ModelArgs;
 use super::console::size;
 use crate::artifact::lathe_file;
+use crate::backend;
 use crate::onnx::import::Refusal;
 use crate::pipeline::{self, FileKind};
 use crate::plan;
 use clap::{Args, ValueEnum};
+use lathe_ir::Diagnostic;
 use std::collections::BTreeMap;
 use std::io::Write;
 
@@ -32,6 +34,8 @@ enum What {
     Ir,
     /// The loop-level program
     Loops,
+    /// Kernels with the nodes they stand for and the bytes of their code, and the bytes by op
+    Kernels,
 }
 
 pub(super) fn run(args: &InspectArgs, out: &mut dyn Write) -> Result<(), Failure> {
@@ -52,6 +56,9 @@ pub(super) fn run(args: &InspectArgs, out: &mut dyn Write) -> Result<(), Failure
         let _ = write!(out, "{}", plan.program);
         return Ok(());
     }
+    if args.show == What::Kernels {
+        return kernels(&plan, &settings.backend, out);
+    }
     for (kind, ports) in [("input", &plan.inputs), ("output", &plan.outputs)] {
         for (name, ty) in ports {
             let _ = writeln!(out, "{kind:7} {name}: {ty}");
@@ -71,6 +78,32 @@ pub(super) fn run(args: &InspectArgs, out: &mut dyn Write) -> Result<(), Failure
         size(plan.arena_bytes.max(0) as u64),
         plan.program.kernels.len()
     );
+    Ok(())
+}
+
+/// One line per kernel, in launch order of the first, then one per op.
+fn kernels(plan: &plan::Plan, options: &backend::Options, out: &mut dyn Write) -> Result<(), Failure> {
+    let code = backend::compile(&plan.program, options).map_err(|error| Diagnostic::bug(error.to_string()))?;
+    let bytes: BTreeMap<u32, u32> = code.symbols.iter().map(|symbol| (symbol.offset, symbol.len)).collect();
+    let mut ops: BTreeMap<&str, (usize, u32)> = BTreeMap::new();
+    let mut all = 0;
+    for (kernel, offset) in plan.program.kernels.iter().zip(&code.kernels) {
+        let (node, op) = match kernel.node.and_then(|node| plan.nodes.get(node as usize)) {
+            Some((node, op)) => (node.as_str(), op.as_str()),
+            None => ("", "-"),
+        };
+        let length = bytes.get(offset).copied().unwrap_or(0);
+        let _ = writeln!(out, "{length:7} {:24} {op:16} {node}", kernel.name);
+        let sum = ops.entry(op).or_default();
+        *sum = (sum.0 + 1, sum.1 + length);
+        all += length;
+    }
+    let _ = writeln!(out, "\n  bytes kernels op");
+    for (op, (count, length)) in ops {
+        let _ = writeln!(out, "{length:7} {count:7} {op}");
+    }
+    let rest = (code.bytes.len() as u32).saturating_sub(all);
+    let _ = writeln!(out, "{rest:7}         binding of sizes, memory plan, schedule, constants");
     Ok(())
 }
 
