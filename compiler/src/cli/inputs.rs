@@ -99,7 +99,7 @@ impl InputArgs {
             };
             let before = options.consts.len();
             for name in refusal.deciding.iter().filter(|_| !self.dynamic) {
-                if let Some(tensor) = tensor_of(name).filter(|tensor| tensor.len() <= MOST_FIXED) {
+                if let Some(tensor) = tensor_of(name).filter(|tensor| is_parameter(tensor)) {
                     let _ = writeln!(
                         std::io::stderr(),
                         "note: specialised on input {name:?} = {}, which decides a shape or a branch; --dynamic \
@@ -124,6 +124,15 @@ pub(super) type Given = Option<Result<Tensor, Failure>>;
 
 /// Most elements of a value that a program is specialised on.
 const MOST_FIXED: usize = 1 << 16;
+/// The same for floats.
+const MOST_FIXED_FLOATS: usize = 64;
+
+/// True for values that a caller may be expected to keep: integers, and short lists of floats such as scales. A program for
+/// one image or one piece of sound only would be of no use.
+fn is_parameter(tensor: &Tensor) -> bool {
+    let most = if tensor.dtype().is_float() { MOST_FIXED_FLOATS } else { MOST_FIXED };
+    tensor.len() <= most && (!tensor.dtype().is_float() || tensor.shape().len() <= 1)
+}
 
 fn to_tensor<E: std::fmt::Display>(data: Result<TensorData, E>, path: &Path) -> Result<Tensor, Failure> {
     let data = data.map_err(|error| Diagnostic::invalid(error.to_string()))?;
