@@ -8,7 +8,7 @@ use super::language::{Children, Head, Node};
 use egg::{Analysis, DidMerge, Id, Language};
 use indexmap::IndexMap;
 use lathe_ir::builder::MAX_INLINE;
-use lathe_ir::op::{InferCx, OpError};
+use lathe_ir::op::{Arity, InferCx, OpError};
 use lathe_ir::{Attr, Bindings, Env, Graph, Loc, OpCode, Tensor, TensorType, eval_op};
 use smallvec::SmallVec;
 use std::sync::Arc;
@@ -189,8 +189,10 @@ fn infer_op(egraph: &mut EGraph, code: OpCode, regions: u32, node: &Node) -> Res
             _ => is_tensor = false,
         }
     }
-    let required = def.operands.iter().enumerate().all(|(index, operand)| {
-        operand.arity != lathe_ir::op::Arity::One || operands.get(index).is_some_and(Option::is_some)
+    let required = def.operands.iter().enumerate().all(|(index, operand)| match operand.arity {
+        Arity::One => operands.get(index).is_some_and(Option::is_some),
+        Arity::Optional => true,
+        Arity::Variadic => operands.iter().skip(index).all(Option::is_some),
     });
     let types: SmallVec<[Option<&TensorType>; 4]> = operands.iter().map(Option::as_deref).collect();
     let regions = all_regions.get(regions as usize).map_or(&[][..], Vec::as_slice);

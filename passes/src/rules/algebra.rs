@@ -30,6 +30,8 @@ family! { "algebra":
 
     "div-const" in reals "the reciprocal is rounded": "(div ?x ?c)" => "(mul ?x (recip ?c))", where is_const("?c"), has_reciprocal("?c"), is_variable("?x");
     "mul-recip" in reals "the reciprocal is rounded": "(mul* ?x (recip ?y))" => "(div ?x ?y)", where is_variable("?y");
+    "mul-of-quotient" in reals "NaN where the divisor is 0 or infinite": "(mul* ?d (div ?x ?d))" => "?x", where is_float("?x");
+    "quotient-of-mul" in reals "NaN where the divisor is 0 or infinite": "(div (mul* ?x ?d) ?d)" => "?x", where is_float("?x");
     "add-const-const" in reals "reassociated": "(add (add ?x ?c) ?d)" => "(add ?x (add ?c ?d))", where is_const("?c"), is_const("?d"), is_variable("?x");
     "mul-const-const" in reals "reassociated": "(mul (mul ?x ?c) ?d)" => "(mul ?x (mul ?c ?d))", where is_const("?c"), is_const("?d"), is_variable("?x");
     "mul-scalar-outward" in reals "reassociated": "(mul* (mul ?x ?c) ?y)" => "(mul (mul ?x ?y) ?c)", where is_const("?c"), is_scalar("?c"), is_variable("?x"), is_variable("?y");

@@ -12,9 +12,9 @@ family! { "matmul":
     "matmul-residual" in reals "rounded once": "(add* (matmul ?a ?b ?bias) ?r)" => "(matmul ?a ?b ?bias ?r)";
     "matmul-residual-under-reshape" in reals "rounded once": "(add* (reshape {shape=?s} (matmul ?a ?b ?bias)) ?r)" => "(reshape {shape=?s} (matmul ?a ?b ?bias ?d))", where is_variable("?r"), reshape_like_product("?d", "?r", "?s", "?a", "?b");
     "matmul-residual-then-bias" in reals "reassociated": "(add (matmul ?a ?b none ?r) ?c)" => "(matmul ?a ?b ?v ?r)", where column_vector("?v", "?c", "?b");
-    "matmul-relu": "(relu (matmul ?a ?b ?bias ?r))" => "(matmul {act=relu} ?a ?b ?bias ?r)";
+    "matmul-relu" in reals "-0 may become 0": "(relu (matmul ?a ?b ?bias ?r))" => "(matmul {act=relu} ?a ?b ?bias ?r)";
     "matmul-act" for ACTS in reals "rounded once": "($op (matmul ?a ?b ?bias ?r))" => "(matmul {act=$op} ?a ?b ?bias ?r)";
-    "matmul-clip": "(clip {lo=?lo, hi=?hi} (matmul ?a ?b ?bias ?r))" => "(matmul {act=clip, p0=?lo, p1=?hi} ?a ?b ?bias ?r)";
+    "matmul-clip" in reals "-0 may become 0": "(clip {lo=?lo, hi=?hi} (matmul ?a ?b ?bias ?r))" => "(matmul {act=clip, p0=?lo, p1=?hi} ?a ?b ?bias ?r)";
     "matmul-leaky-relu" in reals "rounded once": "(leaky_relu {alpha=?p} (matmul ?a ?b ?bias ?r))" => "(matmul {act=leaky_relu, p0=?p} ?a ?b ?bias ?r)";
     "matmul-elu" in reals "rounded once": "(elu {alpha=?p} (matmul ?a ?b ?bias ?r))" => "(matmul {act=elu, p0=?p} ?a ?b ?bias ?r)";
     "matmul-hardsigmoid" in reals "rounded once": "(hardsigmoid {alpha=?p, beta=?q} (matmul ?a ?b ?bias ?r))" => "(matmul {act=hardsigmoid, p0=?p, p1=?q} ?a ?b ?bias ?r)";

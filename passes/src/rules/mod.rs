@@ -109,13 +109,17 @@ macro_rules! family {
 }
 
 mod activation;
+mod affine;
 mod algebra;
+mod association;
 mod attention;
 mod conv;
+mod masks;
 mod matmul;
 mod motion;
 mod movement;
 mod norm;
+mod resample;
 
 /// Every rule, family by family.
 pub fn all() -> &'static [Rule] {
@@ -127,6 +131,10 @@ pub fn all() -> &'static [Rule] {
             motion::rules(),
             matmul::rules(),
             conv::rules(),
+            affine::rules(),
+            association::rules(),
+            resample::rules(),
+            masks::rules(),
             activation::rules(),
             norm::rules(),
             attention::rules(),

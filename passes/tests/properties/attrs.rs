@@ -75,6 +75,7 @@ pub(crate) fn value_of(
             )
         }
         (_, "keepdims") => Attr::Bool(!choices.once_in(6)),
+        (_, "cubic_a") => Attr::float(choices.pick(&[-0.75, -0.5])),
         (_, "eps") => Attr::float(choices.pick(&[1e-5, 1e-6, 0.1, 1e-12])),
         _ => of_kind(choices, attr.kind)?,
     })

@@ -43,6 +43,8 @@ struct Terms<'a> {
     dtype: DType,
     /// The shape that most leaves have or broadcast to.
     base: Vec<Dim>,
+    /// The next leaf holds indices below this.
+    index_below: Option<usize>,
 }
 
 /// A program of the form of a left side with that as its only result.
@@ -65,7 +67,7 @@ pub(crate) fn instance(left: &Left, choices: &mut Choices, data: &mut Rng, numbe
     let base = (0..rank).map(|_| dim(choices)).collect();
     let fixed = left.numbers.iter().copied().collect();
     let bound = BTreeMap::new();
-    let mut terms = Terms { ast, fixed, choices, data, numbers, module, bound, dtype, base };
+    let mut terms = Terms { ast, fixed, choices, data, numbers, module, bound, dtype, base, index_below: None };
     let Bound::Value(result) = terms.term(Id::from(ast.len() - 1), None)? else { return None };
     let mut module = terms.module;
     module.main.add_result("y", result);
@@ -239,6 +241,8 @@ impl Terms<'_> {
             }
             ("pad", 1) => fixed(Vec::new()),
             ("gather", 1) => {
+                let Some(Attr::Int(axis)) = word("axis") else { return None };
+                self.index_below = first?.shape.get(usize::try_from(*axis).ok()?)?.as_size();
                 let shape: Vec<Dim> = (0..self.choices.below(3)).map(|_| dim(self.choices)).collect();
                 Some(TensorType::new(DType::I64, shape))
             }
@@ -314,7 +318,11 @@ impl Terms<'_> {
         }
         let sizes = ty.sizes()?;
         let count = sizes.iter().product();
+        let below = self.index_below.take();
         let values = match (kind, number) {
+            (..7, None) if below.is_some_and(|below| below > 0) => {
+                (0..count).map(|_| self.data.below(below.unwrap_or(1)) as f64).collect()
+            }
             (7.., Some(number)) => vec![number; count],
             (7.., None) => vec![scalar(self.choices, ty.dtype, self.numbers); count],
             _ => draw(self.data, ty.dtype, count, self.numbers),

@@ -232,6 +232,15 @@ pub(in crate::rules) fn last_axis(a: &str, x: &str) -> Step {
     Box::new(move |m| (m.int(a)? + 1 == m.ty(x)?.rank() as i64).then_some(()))
 }
 
+/// Binds `b` to the number of the last axis of `x`.
+pub(in crate::rules) fn last_axis_of(b: &str, x: &str) -> Step {
+    let (b, x) = (var(b), var(x));
+    Box::new(move |m| {
+        let last = m.ty(x)?.rank().checked_sub(1)?;
+        m.set_attr(b, Attr::Int(last as i64))
+    })
+}
+
 /// Binds `k` to `kt` with its last two axes swapped.
 pub(in crate::rules) fn swap_last(k: &str, kt: &str) -> Step {
     let (k, kt) = (var(k), var(kt));

@@ -3,15 +3,22 @@
 //! A step is made once, when the library is loaded, and run for each match. Names of variables carry their question
 //! mark, as in the patterns. A step that binds names what it binds first.
 //!
-//! Here: facts and values; `axes`, `shapes`, `vectors`: what a right side needs in another layout.
+//! Here: facts and values; `axes`, `shapes`, `vectors`, `weights`: what a right side needs in another layout; `masks`:
+//! padding and zeros; `numbers`: numbers that are computed.
 
 mod axes;
+mod masks;
+mod numbers;
 mod shapes;
 mod vectors;
+mod weights;
 
 pub(super) use axes::*;
+pub(super) use masks::*;
+pub(super) use numbers::*;
 pub(super) use shapes::*;
 pub(super) use vectors::*;
+pub(super) use weights::*;
 
 use super::{Match, Step};
 use crate::egraph::pattern::var;
@@ -41,6 +48,11 @@ pub(super) fn is_float(x: &str) -> Step {
 /// The tensor holds f32 or smaller floats, so that a number that was rounded to f32 is as good as the number itself.
 pub(super) fn at_most_f32(x: &str) -> Step {
     fact(x, |fact| fact.ty.dtype.is_float() && fact.ty.dtype != DType::F64)
+}
+
+/// The tensor holds f32 or larger floats.
+pub(super) fn at_least_f32(x: &str) -> Step {
+    fact(x, |fact| matches!(fact.ty.dtype, DType::F32 | DType::F64))
 }
 
 /// The tensor has one element, whose value is known.

@@ -8,7 +8,7 @@ use lathe_ir::{Attr, Dim, OpCode};
 
 /// Binds `v` to `c` as a tensor of shape `want`, if `c` broadcasts along leading axes only; a constant scalar is
 /// broadcast.
-fn trailing(m: &mut Match<'_>, v: Var, c: Var, want: &[Dim]) -> Option<()> {
+pub(super) fn trailing(m: &mut Match<'_>, v: Var, c: Var, want: &[Dim]) -> Option<()> {
     let (id, ty) = (m.id(c)?, m.ty(c)?);
     let is_const = m.fact(c)?.is_const;
     if let Some(extra) = ty.rank().checked_sub(want.len())
