@@ -39,7 +39,10 @@ pub(crate) fn compute_type(ty: Type) -> Type {
 /// for these types.
 pub(crate) fn scalar_op(b: &mut Builder<'_>, op: &Op, args: &[Expr], result: Type) -> Option<Expr> {
     if op.code == OpCode::Cast {
-        return Some(cast(&args[0], result));
+        return Some(cast(b, &args[0], result));
+    }
+    if op.code == OpCode::BitCast {
+        return Some(bitcast(&args[0], result));
     }
     if op.code == OpCode::Where {
         return Some(args[0].select(args[1].clone(), args[2].clone()));
@@ -53,9 +56,68 @@ pub(crate) fn scalar_op(b: &mut Builder<'_>, op: &Op, args: &[Expr], result: Typ
     Some(value.cast(result))
 }
 
-/// Float to integer truncates, to bool compares with 0; casting through f32 for the 16-bit floats.
-fn cast(x: &Expr, to: Type) -> Expr {
-    x.cast(to)
+/// Float to integer truncates, to bool compares with 0. To a 16-bit float the way leads through f32, which must not
+/// round to a number half way between two of them: what f32 does not hold is cut off there and its last bit set.
+fn cast(b: &mut Builder<'_>, x: &Expr, to: Type) -> Expr {
+    let from = x.ty();
+    let is_wide = from == Type::F64 || (from.is_int() && from.bits() >= 32);
+    if !to.is_half() || !is_wide {
+        return x.cast(to);
+    }
+    let near = b.let_(x.cast(Type::F32));
+    let back = b.let_(near.cast(from));
+    let is_exact = back.eq_(x.clone()).or(near.ne_(near.clone()));
+    let is_beyond = if from.is_unsigned() {
+        back.gt(x.clone())
+    } else {
+        let zero = Expr::constant(from, 0.0);
+        x.lt(zero.clone()).and(back.lt(x.clone())).or(x.gt(zero).and(back.gt(x.clone())))
+    };
+    let bits = near.bitcast(Type::U32);
+    let cut = is_beyond.select(&bits - 1, bits);
+    let odd = cut.or(Expr::int(Type::U32, 1)).bitcast(Type::F32);
+    b.let_(is_exact.select(near, odd)).cast(to)
+}
+
+/// The same bits in a type of the same size; of a bool type all but 0 are true.
+fn bitcast(x: &Expr, to: Type) -> Expr {
+    let from = x.ty();
+    match (from.is_half(), to.is_half()) {
+        _ if from == to => x.clone(),
+        (true, true) => x.bitcast(Type::U16).bitcast(to),
+        (true, false) => x.bitcast(Type::U16).cast(to),
+        (false, true) => x.cast(Type::U16).bitcast(to),
+        _ if from.is_float() || to.is_float() => x.bitcast(to),
+        // Between integers of one size wrapping keeps the bits.
+        _ => x.cast(to),
+    }
+}
+
+/// `x` to the power of `y` on integers, which wraps; negative powers are 1 / x^|y| truncated, 0 for 0.
+fn int_power(b: &mut Builder<'_>, x: &Expr, y: &Expr) -> Expr {
+    let ty = x.ty();
+    let (zero, unit) = (Expr::int(ty, 0), Expr::int(ty, 1));
+    let (power, base, left) = (b.var(unit.clone()), b.var(x.clone()), b.var(y.clone()));
+    b.while_(left.get().gt(zero.clone()), |b| {
+        let is_odd = left.get().and(unit.clone()).ne_(zero.clone());
+        b.if_(is_odd, |b| b.assign(power, power.get() * base.get()));
+        b.assign(base, base.get() * base.get());
+        b.assign(left, left.get().shr(unit.clone()));
+    });
+    if ty.is_unsigned() {
+        return power.get();
+    }
+    let minus = Expr::int(ty, -1);
+    let alternating = y.and(unit.clone()).ne_(zero.clone()).select(minus.clone(), unit.clone());
+    let of_unit = x.eq_(minus).select(alternating, zero.clone());
+    let inverse = x.eq_(unit.clone()).select(unit, of_unit);
+    y.lt(zero).select(inverse, power.get())
+}
+
+/// Smallest and largest value of an integer type.
+fn int_range(ty: Type) -> (i128, i128) {
+    let bits = ty.bits();
+    if ty.is_unsigned() { (0, (1 << bits) - 1) } else { (-(1 << (bits - 1)), (1 << (bits - 1)) - 1) }
 }
 
 fn float_const(x: &Expr, value: f64) -> Expr {
@@ -155,14 +217,15 @@ fn unary(b: &mut Builder<'_>, op: &Op, x: &Expr) -> Option<Expr> {
         }
         OpCode::Clip => {
             let (lo, hi) = (op.float("lo"), op.float("hi"));
-            let mut value = x.clone();
-            if is_float || lo.is_finite() {
-                value = value.max(Expr::constant(ty, lo));
+            if is_float {
+                x.max(Expr::constant(ty, lo)).min(Expr::constant(ty, hi))
+            } else {
+                // Bounds of no type's range hold what the range allows; as i64 the bits are those of any type.
+                let (least, most) = int_range(ty);
+                let lo = (lo.ceil() as i128).clamp(least, most) as i64;
+                let hi = (hi.floor() as i128).clamp(least, most) as i64;
+                x.max(Expr::int(ty, lo)).min(Expr::int(ty, hi))
             }
-            if is_float || hi.is_finite() {
-                value = value.min(Expr::constant(ty, hi));
-            }
-            value
         }
         OpCode::IsNan => x.ne_(x.clone()),
         OpCode::IsInf => {
@@ -191,7 +254,7 @@ fn binary(b: &mut Builder<'_>, op: &Op, x: &Expr, y: &Expr) -> Option<Expr> {
         OpCode::Mul => x * y,
         OpCode::Div => x / y,
         OpCode::Pow if is_float => x.math2("pow", y.clone()),
-        OpCode::Pow => x.cast(Type::F64).math2("pow", y.cast(Type::F64)).cast(ty),
+        OpCode::Pow => int_power(b, x, y),
         OpCode::Min => x.min(y.clone()),
         OpCode::Max => x.max(y.clone()),
         OpCode::Rem if is_float => {

@@ -1,5 +1,6 @@
 //! Attention and rotary embedding.
 
+use lathe_compiler::onnx::proto::{GraphProto, ValueInfoProto};
 use lathe_ir::{DType, Tensor};
 
 use crate::support::*;
@@ -332,4 +333,40 @@ fn rotary_of_a_part() {
                 5.578125, 4.203125, -1.375, 2.125,
             ],
         )]);
+}
+
+/// A graph of one node on `x`, giving `y`.
+fn on_one(op: &str, with: &str, weight: (&str, Tensor)) -> GraphProto {
+    let named = |name: &str| ValueInfoProto { name: name.to_owned(), ..Default::default() };
+    GraphProto {
+        node: vec![node(op, &["x", with], &["y"], &[])],
+        input: vec![named("x")],
+        output: vec![named("y")],
+        initializer: vec![proto(weight.0, &weight.1)],
+        ..Default::default()
+    }
+}
+
+#[test]
+fn flex_attention() {
+    let model = |attrs: &[(&str, A<'_>)]| {
+        Case::new(20)
+            .input("q", f32s(&[1, 2, 2, 2], 0))
+            .input("k", f32s(&[1, 1, 3, 2], 1))
+            .input("v", f32s(&[1, 1, 3, 2], 2))
+            .node("ai.onnx.preview::FlexAttention", &["q", "k", "v"], &["out"], attrs)
+            .outputs(&["out"])
+    };
+    model(&[]).gives(&[(
+        DType::F32,
+        &[1, 2, 2, 2],
+        &[1.1245731, 1.0585272, 1.3468466, 1.5311255, 1.3592418, 1.4680638, 1.1554375, 0.60810818],
+    )]);
+    let half = on_one("Mul", "c", ("c", Tensor::scalar(DType::F32, 0.5)));
+    let shift = on_one("Add", "b", ("b", floats(&[0.25, -1.0, 2.0])));
+    model(&[("score_mod", A::Graph(shift)), ("prob_mod", A::Graph(half))]).gives(&[(
+        DType::F32,
+        &[1, 2, 2, 2],
+        &[0.57662019, -0.7825822, 0.63736189, -0.30711568, 0.63618221, -0.34153871, 0.57735105, -0.88269805],
+    )]);
 }

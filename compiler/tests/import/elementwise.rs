@@ -408,3 +408,27 @@ fn clip_of_integers() {
         .outputs(&["y"])
         .gives(&[(DType::I32, &[6], &[-2.0, 2.0, -2.0, 5.0, 1.0, -2.0])]);
 }
+#[test]
+fn bit_cast() {
+    Case::new(26)
+        .input("x0", f32s(&[3], 0))
+        .node("BitCast", &["x0"], &["y"], &[("to", A::Int(6))])
+        .outputs(&["y"])
+        .gives(&[(DType::I32, &[3], &[-1.0716447e+09, -1.0768876e+09, 1.0737418e+09])]);
+    Case::new(26)
+        .input("x0", Tensor::from_i64(DType::I8, &[3], &[-1, 0, 2]))
+        .node("BitCast", &["x0"], &["y"], &[("to", A::Int(2))])
+        .outputs(&["y"])
+        .gives(&[(DType::U8, &[3], &[255.0, 0.0, 2.0])]);
+}
+
+#[test]
+fn dropout_with_nothing_to_drop() {
+    Case::new(13)
+        .input("x0", f32s(&[3], 0))
+        .weight("w1", Tensor::scalar(DType::F32, 0.0))
+        .weight("w2", Tensor::from_i64(DType::Bool, &[], &[1]))
+        .node("Dropout", &["x0", "w1", "w2"], &["y", "z"], &[])
+        .outputs(&["y", "z"])
+        .gives(&[(DType::F32, &[3], &[-2.5, -1.625, 2.0]), (DType::Bool, &[3], &[1.0, 1.0, 1.0])]);
+}

@@ -6,11 +6,13 @@
 mod activation;
 mod attention;
 mod constant;
+mod crop_resize;
 mod elementwise;
 mod errors;
 mod hostile;
 mod index;
 mod loss;
+mod ngram;
 mod norm;
 mod old_opsets;
 mod parts;

@@ -196,6 +196,7 @@ impl Case {
             opset_import: vec![
                 opset("", self.opset),
                 opset("com.microsoft", 1),
+                opset("ai.onnx.preview", 1),
                 opset("ai.onnx.preview.training", 1),
                 opset("local", 1),
             ],

@@ -4,6 +4,7 @@
 mod arg;
 mod attention;
 mod binary;
+mod bitcast;
 mod broadcast;
 mod cast;
 mod concat;
@@ -93,6 +94,7 @@ op_table! {
     Clip = unary_attr::CLIP,
     IsInf = unary_attr::ISINF,
     Cast = cast::CAST,
+    BitCast = bitcast::BITCAST,
     // element by element, more operands
     Add = binary::ADD,
     Sub = binary::SUB,

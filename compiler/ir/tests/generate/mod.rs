@@ -172,6 +172,11 @@ pub(crate) fn generate(code: OpCode, rng: &mut Rng) -> Case {
             let flags = vec![("pos", Attr::Bool(rng.flag())), ("neg", Attr::Bool(rng.flag()))];
             case(vec![rng.tensor(float, &shape)], flags)
         }
+        O::BitCast => {
+            let same: Vec<DType> = DType::all().filter(|to| to.size() == dtype.size()).collect();
+            let to = rng.pick(&same);
+            case(vec![rng.tensor(dtype, &shape)], vec![("to", Attr::DType(to))])
+        }
         O::Cast => {
             let to = rng.dtype();
             case(vec![rng.tensor(dtype, &shape)], vec![("to", Attr::DType(to))])

@@ -1,6 +1,6 @@
 //! `cast`: every pair of kinds, rounding, wrapping, saturation.
 
-use super::{INF, NAN, b, check, f, i, n};
+use super::{INF, NAN, b, check, f, i, n, refuse};
 use lathe_ir::{DType, Tensor};
 
 /// Casts `x` to the type of `expected`.
@@ -71,4 +71,17 @@ fn cast_to_float_rounds_once() {
     );
     cast(raw(DType::F16, &[0x3c01, 0x7c00, 0x8001]), f(&[3], &[1.0009765625, INF, -5.9604645e-8]));
     cast(raw(DType::BF16, &[0x3f81, 0xff80]), f(&[2], &[1.0078125, -INF]));
+}
+
+#[test]
+fn bitcast() {
+    check("bitcast", &[f(&[2], &[1.0, -2.0])], "to = i32", &[n(DType::I32, &[0x3f80_0000, -0x4000_0000])]);
+    check("bitcast", &[n(DType::I32, &[0x3f80_0000, 1])], "to = f32", &[f(&[2], &[1.0, 1e-45])]);
+    check("bitcast", &[n(DType::I8, &[-1, 0, 2])], "to = u8", &[n(DType::U8, &[255, 0, 2])]);
+    check("bitcast", &[n(DType::I8, &[-1, 0, 2])], "to = bool", &[b(&[3], &[1, 0, 1])]);
+    check("bitcast", &[b(&[2], &[1, 0])], "to = u8", &[n(DType::U8, &[1, 0])]);
+    check("bitcast", &[raw(DType::F16, &[0x3c00, 0x8000])], "to = bf16", &[raw(DType::BF16, &[0x3c00, 0x8000])]);
+    check("bitcast", &[n(DType::U64, &[-1])], "to = i64", &[i(&[1], &[-1])]);
+    check("bitcast", &[f(&[0, 3], &[])], "to = u32", &[Tensor::from_i64(DType::U32, &[0, 3], &[])]);
+    refuse("bitcast", &[f(&[1], &[0.0])], "to = i64", &["i64[1]"], "have not the size of i64");
 }

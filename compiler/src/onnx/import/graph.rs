@@ -396,16 +396,17 @@ impl<'a> Importer<'a> {
         self.nodes(nodes);
     }
 
-    /// Imports a graph that is an attribute of a node in place; gives its outputs.
-    pub(super) fn inline_graph(&mut self, graph: &'a GraphProto, part: &str) -> R<Vec<Val>> {
-        if !graph.input.is_empty() {
-            return invalid("the graph of a branch has inputs");
+    /// Imports a graph that is an attribute of a node in place, on the given inputs; gives its outputs.
+    pub(super) fn inline_graph(&mut self, graph: &'a GraphProto, part: &str, inputs: &[Val]) -> R<Vec<Val>> {
+        if graph.input.len() != inputs.len() {
+            return invalid(format!("{part} has {} inputs; {} are given", graph.input.len(), inputs.len()));
         }
         let (Some(outer), label) = (self.scopes.last(), self.values.loc.first().to_owned()) else {
             return invalid("a branch outside of a graph");
         };
+        let names = graph.input.iter().map(|input| input.name.as_str()).zip(inputs.iter().copied()).collect();
         let scope = Scope {
-            names: BTreeMap::new(),
+            names,
             is_function: false,
             attrs: outer.attrs.clone(),
             opsets: outer.opsets.clone(),

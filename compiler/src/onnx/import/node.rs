@@ -327,9 +327,14 @@ impl<'a> NodeCx<'_, 'a> {
         Ok(())
     }
 
-    /// Imports a graph that is an attribute, in a scope of its own; gives its outputs.
+    /// Imports a graph without inputs that is an attribute, in a scope of its own; gives its outputs.
     pub(super) fn inline(&mut self, graph: &'a GraphProto, part: &str) -> R<Vec<Val>> {
-        self.importer.inline_graph(graph, part)
+        self.inline_with(graph, part, &[])
+    }
+
+    /// Imports a graph that is an attribute, in a scope of its own, on the given inputs; gives its outputs.
+    pub(super) fn inline_with(&mut self, graph: &'a GraphProto, part: &str, inputs: &[Val]) -> R<Vec<Val>> {
+        self.importer.inline_graph(graph, part, inputs)
     }
 
     /// A name for constants made from this node's tensors.

@@ -1,12 +1,14 @@
 //! Attention: one micro-kernel call per head and block of queries.
 //!
 //! Queries, keys and values are read where they lie, whatever the order of their leading axes; the result is stored
-//! with the heads next to the features, so that the transpose and reshape that merge heads are views.
+//! with the heads next to the features, so that the transpose and reshape that merge heads are views. Half floats are
+//! converted before and after.
 
 use super::super::lowering::{Lowered, Lowering, positions};
 use super::super::view::View;
+use super::attention_plain;
 use crate::loopir::{Expr, Type};
-use lathe_ir::{DType, Dim, Op};
+use lathe_ir::{DType, Dim, Op, ValueId};
 
 /// Queries that one tile handles. Each tile packs its head's keys anew, so fewer would waste time.
 const QUERIES: i64 = 384;
@@ -15,21 +17,25 @@ const QUERIES: i64 = 384;
 pub(super) fn lower(l: &mut Lowering<'_>, op: &Op) -> Lowered {
     let operand = |index: usize| op.operand(index).ok_or("an operand is missing");
     let (q, k, v) = (operand(0)?, operand(1)?, operand(2)?);
-    if l.ty(q).dtype != DType::F32 {
-        return Err(format!("attention over {}", l.ty(q).dtype));
-    }
+    let dtype = l.ty(q).dtype;
     let ahead = &l.ty(k).shape[l.ty(k).rank() - 2] - &l.ty(q).shape[l.ty(q).rank() - 2];
-    if op.flag("causal") && ahead.range(&l.module.env.symbols).0.is_none_or(|least| least < 0) {
-        return Err("causal attention with fewer keys than queries".to_owned());
+    let some_see_nothing = op.flag("causal") && ahead.range(&l.module.env.symbols).0.is_none_or(|least| least < 0);
+    if dtype == DType::F64 || some_see_nothing {
+        return attention_plain::lower(l, op);
     }
-    let (q_view, k_view, v_view) = (l.dense_rows(q)?, l.dense_rows(k)?, l.dense_rows(v)?);
+    let is_half = dtype != DType::F32;
+    let operand = |l: &mut Lowering<'_>, value: ValueId| {
+        if is_half { l.converted(value, DType::F32) } else { l.dense_rows(value) }
+    };
+    let (q_view, k_view, v_view) = (operand(l, q)?, operand(l, k)?, operand(l, v)?);
     let (q_buffer, k_buffer, v_buffer) = (l.buffer(q_view.root), l.buffer(k_view.root), l.buffer(v_view.root));
     let rank = q_view.rank();
     let result = op.result();
     let shape = l.graph.ty(result).shape.to_vec();
     let mask = match op.operand(3) {
         Some(value) => {
-            let view = l.view(value)?.broadcast(&[&shape[..rank - 1], &k_view.shape[rank - 2..rank - 1]].concat());
+            let view = if is_half { l.converted(value, DType::F32)? } else { l.view(value)? };
+            let view = view.broadcast(&[&shape[..rank - 1], &k_view.shape[rank - 2..rank - 1]].concat());
             Some((l.buffer(view.root), view))
         }
         None => None,
@@ -38,9 +44,17 @@ pub(super) fn lower(l: &mut Lowering<'_>, op: &Op) -> Lowered {
     if rank >= 3 && !l.is_output(result) {
         order.swap(rank - 3, rank - 2);
     }
-    let target = View::ordered(result, &shape, &order);
-    l.set_view(result, target.clone());
-    let out = l.buffer(result);
+    let (target, out) = if is_half {
+        let ty = l.graph.ty(result).with_dtype(DType::F32);
+        let len = l.dims.expr(&ty.elements());
+        let buffer = l.temporary("attended", Type::F32, len);
+        (l.new_root(&ty, buffer), buffer)
+    } else {
+        let target = View::ordered(result, &shape, &order);
+        l.set_view(result, target.clone());
+        let out = l.buffer(result);
+        (target, out)
+    };
     let node = l.node(op);
 
     let heads: Vec<Dim> = shape[..rank - 2].to_vec();
@@ -105,6 +119,10 @@ pub(super) fn lower(l: &mut Lowering<'_>, op: &Op) -> Lowered {
         b.call("attention_f32", args);
     });
     l.dims = dims;
+    if is_half {
+        let (narrow, buffer) = l.result(op, 0);
+        l.convert((&target, out), (&narrow, buffer));
+    }
     Ok(())
 }
 

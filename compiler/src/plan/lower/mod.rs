@@ -1,6 +1,7 @@
 //! Lowering of ops to kernels, one file per family. [`lower_op`] is the one dispatch.
 
 mod attention;
+mod attention_plain;
 mod conv;
 mod elementwise;
 mod index;

@@ -4,7 +4,7 @@ use super::super::lowering::{Lowered, Lowering, RowTiles, TILE_ELEMENTS, positio
 use super::super::scalar::scalar_type;
 use super::super::view::{Nest, View};
 use crate::loopir::{BufferId, Expr, Type};
-use lathe_ir::{Attr, DType, Dim, Op, OpCode};
+use lathe_ir::{Attr, DType, Dim, Op, OpCode, ValueId};
 
 /// Reshape, transpose, slice and broadcast: a view if possible, else a copy to row-major memory.
 pub(super) fn lower_view(l: &mut Lowering<'_>, op: &Op) -> Lowered {
@@ -57,6 +57,44 @@ impl Lowering<'_> {
         let node = self.nodes.len().saturating_sub(1) as i32;
         copy_kernel(self, source, target, buffer, dtype, name, node);
         Ok(())
+    }
+}
+
+impl Lowering<'_> {
+    /// A row-major copy of the value with elements of another type.
+    pub(crate) fn converted(&mut self, value: ValueId, to: DType) -> Result<View, String> {
+        let source = self.view(value)?;
+        let from = self.buffer(source.root);
+        let ty = self.ty(value).with_dtype(to);
+        let len = self.dims.expr(&ty.elements());
+        let buffer = self.temporary("converted", scalar_type(to), len);
+        let target = self.new_root(&ty, buffer);
+        self.convert((&source, from), (&target, buffer));
+        Ok(target)
+    }
+
+    /// Adds a kernel that copies one view to another of the same shape, converting the elements.
+    pub(crate) fn convert(&mut self, (source, from): (&View, BufferId), (target, to): (&View, BufferId)) {
+        let elem = scalar_type(self.ty(target.root).dtype);
+        let node = self.nodes.len().saturating_sub(1) as i32;
+        let order: Vec<usize> = (0..source.rank()).collect();
+        let nest = Nest::new(&source.shape, &order, &[&target.strides, &source.strides]);
+        let (outer, inner, steps) = nest.split_inner();
+        let tiles = RowTiles::new(self.dims.expr(&outer.count()), self.dims.expr(&inner), 4);
+        let dims = std::mem::take(&mut self.dims);
+        self.kernel("convert", node, tiles.tiles.clone(), |b| {
+            tiles.for_rows(b, |b, row, begin, end| {
+                let at = positions(b, &dims, &row, &outer.sizes, &[&outer.strides[0], &outer.strides[1]]);
+                let to_row = b.let_(&at[0] + dims.expr(&target.offset));
+                let from_row = b.let_(&at[1] + dims.expr(&source.offset));
+                let (to_step, from_step) = (dims.expr(&steps[0]), dims.expr(&steps[1]));
+                b.for_(begin, end, 1, |b, i| {
+                    let value = b.load(from, &from_row + &i * &from_step);
+                    b.store(to, &to_row + &i * &to_step, value.cast(elem));
+                });
+            });
+        });
+        self.dims = dims;
     }
 }
 

@@ -1,10 +1,12 @@
 //! `resize`: nearest, linear and cubic interpolation as a scalar loop over the result.
 //!
 //! For each axis that changes size, the taps of an output index and their weights follow from the source coordinate
-//! (ONNX Resize); axes that keep their size read one tap. The taps of all axes are multiplied out in a loop nest.
+//! (ONNX Resize); axes that keep their size read one tap. The taps of all axes are multiplied out in a loop nest. An
+//! axis that antialiasing stretches has as many taps as its scale asks for, in a loop; its weights are rescaled to sum
+//! to one.
 
 use super::super::lowering::{Lowered, Lowering, RowTiles};
-use super::super::scalar::{compute_type, scalar_type};
+use super::super::scalar::scalar_type;
 use crate::loopir::{Builder, Expr, Type};
 use lathe_ir::{Dim, Op};
 
@@ -25,9 +27,6 @@ pub(super) fn lower(l: &mut Lowering<'_>, op: &Op) -> Lowered {
     let (target, to) = l.result(op, 0);
     let elem = scalar_type(l.graph.ty(op.result()).dtype);
     let node = l.node(op);
-    if op.flag("antialias") {
-        return Err("resize with antialiasing".to_owned());
-    }
     let rank = target.rank();
     let scales = op.ints("scale_bits");
     let axes: Vec<Axis> = (0..rank)
@@ -44,7 +43,7 @@ pub(super) fn lower(l: &mut Lowering<'_>, op: &Op) -> Lowered {
     let dims = std::mem::take(&mut l.dims);
     let strides = dims.exprs(&source.strides);
     let start = dims.expr(&source.offset);
-    let is_int = !compute_type(elem).is_float();
+    let is_nearest = op.word("mode") == "nearest";
     l.kernel("resize", node, tiles.tiles.clone(), |b| {
         tiles.for_rows(b, |b, row, begin, end| {
             let mut indices = vec![Expr::i64(0); rank];
@@ -62,17 +61,21 @@ pub(super) fn lower(l: &mut Lowering<'_>, op: &Op) -> Lowered {
                 if rank > 0 {
                     all.push(axis_taps(b, op, &axes[rank - 1], &i));
                 }
+                let to_at = b.let_(&row * dims.expr(&inner) + &i);
+                if is_nearest {
+                    // One element, as it is: not every i64 is an f64.
+                    product(b, op, &all, &strides, start.clone(), Expr::f64(1.0), &mut |b, position, _| {
+                        let value = b.load(from, position);
+                        b.store(to, &to_at, value);
+                    });
+                    return;
+                }
                 let sum = b.var(Expr::f64(0.0));
-                product(b, &all, &strides, start.clone(), Expr::f64(1.0), &mut |b, position, weight| {
+                product(b, op, &all, &strides, start.clone(), Expr::f64(1.0), &mut |b, position, weight| {
                     let value = b.load(from, position).cast(Type::F64);
                     b.assign(sum, sum.get() + value * weight);
                 });
-                let mut value = sum.get();
-                if is_int {
-                    value = value.trunc();
-                }
-                let to_at = &row * dims.expr(&inner) + &i;
-                b.store(to, to_at, value.cast(elem));
+                b.store(to, to_at, sum.get().cast(elem));
             });
         });
     });
@@ -80,11 +83,30 @@ pub(super) fn lower(l: &mut Lowering<'_>, op: &Op) -> Lowered {
     Ok(())
 }
 
-/// Source index and weight of each tap.
-type Taps = Vec<(Expr, Expr)>;
+/// What one axis reads.
+#[derive(Clone)]
+enum Taps {
+    /// Source index and weight of each tap.
+    Listed(Vec<(Expr, Expr)>),
+    /// Every index around a place, weighted by a stretched filter.
+    Around(Around),
+}
+
+/// The taps of an antialiased axis: indices `first..=end`, of which those outside are the border's or do not count.
+#[derive(Clone)]
+struct Around {
+    place: Expr,
+    shrink: Expr,
+    first: Expr,
+    end: Expr,
+    last: Expr,
+    /// Sum of the weights.
+    total: Expr,
+}
 
 fn product(
     b: &mut Builder<'_>,
+    op: &Op,
     taps: &[Taps],
     strides: &[Expr],
     position: Expr,
@@ -95,17 +117,75 @@ fn product(
         body(b, position, weight);
         return;
     };
-    for (index, factor) in first {
-        let position = b.let_(&position + index * &strides[0]);
-        let weight = b.let_(&weight * factor);
-        product(b, rest, &strides[1..], position, weight, body);
+    match first {
+        Taps::Listed(listed) => {
+            for (index, factor) in listed {
+                let position = b.let_(&position + index * &strides[0]);
+                let weight = b.let_(&weight * factor);
+                product(b, op, rest, &strides[1..], position, weight, body);
+            }
+        }
+        Taps::Around(around) => {
+            b.for_(around.first.clone(), around.end.clone(), 1, |b, index| {
+                let factor = around.weight(b, op, &index) / &around.total;
+                let inside = index.max(0).min(around.last.clone());
+                let position = b.let_(&position + inside * &strides[0]);
+                let weight = b.let_(&weight * factor);
+                product(b, op, rest, &strides[1..], position, weight, body);
+            });
+        }
     }
+}
+
+impl Around {
+    fn new(b: &mut Builder<'_>, op: &Op, place: Expr, shrink: Expr, last: Expr) -> Around {
+        let reach = Expr::f64(if op.word("mode") == "cubic" { 2.0 } else { 1.0 });
+        let reach = b.let_(reach / &shrink);
+        let first = b.let_((&place - &reach).floor().cast(Type::I64));
+        let end = b.let_((&place + &reach).ceil().cast(Type::I64) + 1);
+        let mut around = Around { place, shrink, first, end, last, total: Expr::f64(1.0) };
+        let total = b.var(Expr::f64(0.0));
+        b.for_(around.first.clone(), around.end.clone(), 1, |b, index| {
+            let weight = around.weight(b, op, &index);
+            b.assign(total, total.get() + weight);
+        });
+        around.total = b.let_(total.get());
+        around
+    }
+
+    /// Weight of an index before it is rescaled.
+    fn weight(&self, b: &mut Builder<'_>, op: &Op, index: &Expr) -> Expr {
+        let distance = b.let_(((index.cast(Type::F64) - &self.place) * &self.shrink).abs());
+        let zero = Expr::f64(0.0);
+        let mut weight = if op.word("mode") == "cubic" {
+            let (near, far) = keys(op);
+            let (near, far) = (near(distance.clone()), far(distance.clone()));
+            let beyond = distance.lt(Expr::f64(2.0)).select(far, zero.clone());
+            distance.le(Expr::f64(1.0)).select(near, beyond)
+        } else {
+            (Expr::f64(1.0) - distance).max(zero.clone())
+        };
+        if op.flag("exclude_outside") {
+            let exists = index.ge(0).and(index.le(self.last.clone()));
+            weight = exists.select(weight, zero);
+        }
+        b.let_(weight)
+    }
+}
+
+/// Keys' kernel between 0 and 1 and between 1 and 2.
+fn keys(op: &Op) -> (impl Fn(Expr) -> Expr, impl Fn(Expr) -> Expr) {
+    let a = op.float("cubic_a");
+    let c = Expr::f64;
+    let near = move |t: Expr| ((c(a + 2.0) * &t - c(a + 3.0)) * &t * &t) + c(1.0);
+    let far = move |t: Expr| ((c(a) * &t - c(5.0 * a)) * &t + c(8.0 * a)) * &t - c(4.0 * a);
+    (near, far)
 }
 
 fn axis_taps(b: &mut Builder<'_>, op: &Op, axis: &Axis, index: &Expr) -> Taps {
     let one = Expr::f64(1.0);
     if !axis.changes {
-        return vec![(index.clone(), one)];
+        return Taps::Listed(vec![(index.clone(), one)]);
     }
     let x = index.cast(Type::F64);
     let (in_size, out_size) = (axis.in_size.cast(Type::F64), axis.out_size.cast(Type::F64));
@@ -138,6 +218,14 @@ fn axis_taps(b: &mut Builder<'_>, op: &Op, axis: &Axis, index: &Expr) -> Taps {
     };
     let coordinate = b.let_(coordinate);
     let last = b.let_(&axis.in_size - 1);
+    if op.flag("antialias") && op.word("mode") != "nearest" {
+        let scale = match &axis.scale {
+            Some(scale) => scale.cast(Type::F64),
+            None => out_size / in_size,
+        };
+        let shrink = b.let_(scale.min(one));
+        return Taps::Around(Around::new(b, op, coordinate, shrink, last));
+    }
     let inside = |b: &mut Builder<'_>, index: Expr| b.let_(index.max(0).min(last.clone()));
     match op.word("mode") {
         "nearest" => {
@@ -148,30 +236,27 @@ fn axis_taps(b: &mut Builder<'_>, op: &Op, axis: &Axis, index: &Expr) -> Taps {
                 _ => (&coordinate - &half).ceil(),
             };
             let index = inside(b, rounded.cast(Type::I64));
-            vec![(index, one)]
+            Taps::Listed(vec![(index, one)])
         }
         "linear" => {
             let base = b.let_(coordinate.floor());
             let fraction = b.let_(&coordinate - &base);
             let low = b.let_(base.cast(Type::I64));
             let (a, c) = (inside(b, low.clone()), inside(b, &low + 1));
-            vec![(a, one - &fraction), (c, fraction)]
+            Taps::Listed(vec![(a, one - &fraction), (c, fraction)])
         }
         _ => {
             let base = b.let_(coordinate.floor());
             let fraction = b.let_(&coordinate - &base);
             let low = b.let_(base.cast(Type::I64));
-            cubic_taps(b, op, &low, &fraction, &last)
+            Taps::Listed(cubic_taps(b, op, &low, &fraction, &last))
         }
     }
 }
 
 /// Four taps with Keys' kernel; `exclude_outside` gives taps beyond the edge no weight and rescales the others.
-fn cubic_taps(b: &mut Builder<'_>, op: &Op, low: &Expr, fraction: &Expr, last: &Expr) -> Taps {
-    let a = op.float("cubic_a");
-    let c = Expr::f64;
-    let near = |t: Expr| ((c(a + 2.0) * &t - c(a + 3.0)) * &t * &t) + c(1.0);
-    let far = |t: Expr| ((c(a) * &t - c(5.0 * a)) * &t + c(8.0 * a)) * &t - c(4.0 * a);
+fn cubic_taps(b: &mut Builder<'_>, op: &Op, low: &Expr, fraction: &Expr, last: &Expr) -> Vec<(Expr, Expr)> {
+    let (near, far) = keys(op);
     let f = fraction;
     let mut weights = vec![
         b.let_(far(f + Expr::f64(1.0))),

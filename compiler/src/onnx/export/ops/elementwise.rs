@@ -74,6 +74,15 @@ pub(super) fn cast(cx: &mut Cx<'_, '_>) -> R<Vec<Val>> {
     one(cx.emitter.cast(&x, cx.result_ty(0).dtype))
 }
 
+/// bitcast: an operator of opset 26, later than what is written.
+pub(super) fn bitcast(cx: &mut Cx<'_, '_>) -> R<Vec<Val>> {
+    let (x, to) = (cx.operand(0)?, cx.result_ty(0).dtype);
+    if x.dtype == to {
+        return one(x);
+    }
+    Err(format!("ONNX {} has no operator that reads the bits of {} as {to}", super::super::OPSET, x.dtype))
+}
+
 /// where
 pub(super) fn select(cx: &mut Cx<'_, '_>) -> R<Vec<Val>> {
     let (condition, a, b) = (cx.operand(0)?, cx.operand(1)?, cx.operand(2)?);

@@ -79,6 +79,7 @@ const ROWS: &[(OpCode, Form)] = &[
     (OpCode::Clip, With(elementwise::clip)),
     (OpCode::IsInf, With(elementwise::is_inf)),
     (OpCode::Cast, With(elementwise::cast)),
+    (OpCode::BitCast, With(elementwise::bitcast)),
     // element by element, more operands
     (OpCode::Add, Same("Add")),
     (OpCode::Sub, Same("Sub")),

@@ -39,13 +39,21 @@ pub(super) fn identity(cx: &mut NodeCx<'_, '_>) -> R<Vec<Val>> {
     one(cx.input(0)?)
 }
 
-/// Dropout as it is in inference: the identity. The mask is all true.
+/// Dropout as it is in inference, or with nothing to drop: the identity. The mask is all true.
 pub(super) fn dropout(cx: &mut NodeCx<'_, '_>) -> R<Vec<Val>> {
     let x = cx.input(0)?;
     if let Some(training) = cx.opt(2)
         && cx.const_ints(training, "training_mode")?.iter().any(|flag| *flag != 0)
     {
-        return unsupported("training_mode is on");
+        let ratio = match cx.opt(1) {
+            Some(ratio) => cx.all_elems(ratio)?,
+            None => None,
+        };
+        match ratio.as_deref() {
+            Some([Elem::Float(0.0)]) => {}
+            None if cx.opt(1).is_some() => return needs_value("the ratio of a Dropout in training must be a constant"),
+            _ => return unsupported("training_mode is on: what is dropped would be random; a ratio of 0 works"),
+        }
     }
     if !cx.wants(1) {
         return one(x);

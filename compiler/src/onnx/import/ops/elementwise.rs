@@ -316,6 +316,16 @@ pub(super) fn cast_like(cx: &mut NodeCx<'_, '_>) -> R<Vec<Val>> {
     one(cx.cast(x, to)?)
 }
 
+/// BitCast.
+pub(super) fn bit_cast(cx: &mut NodeCx<'_, '_>) -> R<Vec<Val>> {
+    let x = cx.input(0)?;
+    let to = element_type(cx.int("to")?)?;
+    if cx.dtype(x)? == to {
+        return one(x);
+    }
+    one(cx.op(OpCode::BitCast, &[x], &[("to", to.into())])?)
+}
+
 /// Clip: bounds that are constants become attributes.
 pub(super) fn clip(cx: &mut NodeCx<'_, '_>) -> R<Vec<Val>> {
     let x = cx.input(0)?;

@@ -9,11 +9,14 @@ mod constant;
 mod contrib;
 mod control;
 mod conv;
+mod crop_resize;
 mod einsum;
 mod elementwise;
+mod flex_attention;
 mod gather;
 mod loss;
 mod matmul;
+mod ngram;
 mod norm;
 mod pool;
 mod recurrent;
@@ -103,6 +106,7 @@ static ROWS: &[OpImport] = &[
     op("Not", &[1], &[], elementwise::not),
     op("IsInf", &[10, 20], &["detect_negative", "detect_positive"], elementwise::is_inf),
     op("Cast", &[1, 6, 9, 13, 19, 21, 23, 24, 25, 28], &["round_mode", "saturate", "to"], elementwise::cast),
+    op("BitCast", &[26], &["to"], elementwise::bit_cast),
     op("CastLike", &[15, 19, 21, 23, 24, 25], &["round_mode", "saturate"], elementwise::cast_like),
     op("Clip", &[1, 6, 11, 12, 13], &["max", "min"], elementwise::clip),
     // activations
@@ -327,6 +331,29 @@ static ROWS: &[OpImport] = &[
         &["chunk_size", "kv_num_heads", "q_num_heads", "scale", "update_rule"],
         state::linear_attention,
     ),
+    op(
+        "TfIdfVectorizer",
+        &[9],
+        &[
+            "max_gram_length",
+            "max_skip_count",
+            "min_gram_length",
+            "mode",
+            "ngram_counts",
+            "ngram_indexes",
+            "pool_int64s",
+            "pool_strings",
+            "weights",
+        ],
+        ngram::tf_idf,
+    ),
+    OpImport {
+        domain: "ai.onnx.preview",
+        name: "FlexAttention",
+        versions: &[1],
+        attrs: &["prob_mod", "scale", "score_mod", "softmax_precision"],
+        import: flex_attention::flex_attention,
+    },
     // losses and steps of optimisers
     op("NegativeLogLikelihoodLoss", &[12, 13, 22], &["ignore_index", "reduction"], loss::negative_log_likelihood),
     op("SoftmaxCrossEntropyLoss", &[12, 13], &["ignore_index", "reduction"], loss::softmax_cross_entropy),

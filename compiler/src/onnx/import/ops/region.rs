@@ -7,7 +7,7 @@ use crate::onnx::import::values::{R, Val, invalid, unsupported};
 
 use super::constant::positions;
 use super::matmul::transposed;
-use super::sampling::{Method, Outside, Sampler, sample, sample_largest};
+use super::sampling::{CUBIC_A, Method, Outside, Sampler, sample, sample_largest};
 use super::shape::broadcast_to;
 use super::slice::{join, take_axis};
 use super::window::{channels_last, pads, per_axis, spatial};
@@ -85,7 +85,13 @@ pub(super) fn roi_align(cx: &mut NodeCx<'_, '_>) -> R<Vec<Val>> {
     let image = cx.reshape(image, [count, Dim::ONE, Dim::ONE, Dim::ONE, Dim::ONE])?;
     let images = channels_last(cx, x)?;
     let images = if dtype.size() == 2 { cx.cast(images, DType::F32)? } else { images };
-    let sampler = Sampler { method: Method::Linear, outside: Outside::Border, align_corners: true, batch_dims: 0 };
+    let sampler = Sampler {
+        method: Method::Linear,
+        outside: Outside::Border,
+        align_corners: true,
+        cubic_a: CUBIC_A,
+        batch_dims: 0,
+    };
     let sampled = if largest {
         sample_largest(cx, images, Some(image), &places, &sampler)?
     } else {
@@ -145,7 +151,13 @@ pub(super) fn deform_conv(cx: &mut NodeCx<'_, '_>) -> R<Vec<Val>> {
     let offsets = cx.cast(offsets, precise)?;
     let split = [batch.clone(), shares.clone(), Dim::from(taps as i64), Dim::from(axes as i64)];
     let offsets = cx.reshape(offsets, split.into_iter().chain(out[2..].iter().cloned()))?;
-    let sampler = Sampler { method: Method::Linear, outside: Outside::Zeros, align_corners: true, batch_dims: 1 };
+    let sampler = Sampler {
+        method: Method::Linear,
+        outside: Outside::Zeros,
+        align_corners: true,
+        cubic_a: CUBIC_A,
+        batch_dims: 1,
+    };
     let one_group = |cx: &mut NodeCx<'_, '_>, value: Val, axis: usize, at: i64, size: &Dim| {
         take_axis(cx, value, axis, &(&Dim::from(at) * size), size)
     };

@@ -7,6 +7,8 @@ use crate::onnx::import::known::Elem;
 use crate::onnx::import::node::{NodeCx, one};
 use crate::onnx::import::values::{R, Val, invalid, needs_value, unsupported};
 
+use super::crop_resize::crop_and_resize;
+
 /// Resize. Inputs: data, region of interest, scales, sizes.
 pub(super) fn resize(cx: &mut NodeCx<'_, '_>) -> R<Vec<Val>> {
     let x = cx.input(0)?;
@@ -15,9 +17,14 @@ pub(super) fn resize(cx: &mut NodeCx<'_, '_>) -> R<Vec<Val>> {
     let coordinates = cx.word_or("coordinate_transformation_mode", "half_pixel")?;
     if !matches!(
         coordinates.as_str(),
-        "half_pixel" | "asymmetric" | "align_corners" | "pytorch_half_pixel" | "half_pixel_symmetric"
+        "half_pixel"
+            | "asymmetric"
+            | "align_corners"
+            | "pytorch_half_pixel"
+            | "half_pixel_symmetric"
+            | "tf_crop_and_resize"
     ) {
-        return unsupported(format!("coordinate_transformation_mode = {coordinates:?}"));
+        return invalid(format!("coordinate_transformation_mode = {coordinates:?}"));
     }
     let mode = match cx.word_or("mode", "nearest")?.as_str() {
         "nearest" => "nearest",
@@ -40,6 +47,9 @@ pub(super) fn resize(cx: &mut NodeCx<'_, '_>) -> R<Vec<Val>> {
     match (given(cx, 2)?, given(cx, 3)?) {
         (Some(_), Some(_)) => return invalid("both scales and sizes are given"),
         (None, None) => return invalid("neither scales nor sizes are given"),
+        (Some(_), None) if coordinates == "tf_crop_and_resize" => {
+            return unsupported("coordinate_transformation_mode = \"tf_crop_and_resize\" with scales; sizes work");
+        }
         (Some(given), None) => by_scales(cx, given, &axes, &mut sizes, &mut scales)?,
         (None, Some(given)) => {
             let wanted = cx.dims_of(given, "sizes")?;
@@ -55,6 +65,10 @@ pub(super) fn resize(cx: &mut NodeCx<'_, '_>) -> R<Vec<Val>> {
                 policy => keep_ratio(policy, &wanted, &axes, &mut sizes, &mut scales)?,
             }
         }
+    }
+    if coordinates == "tf_crop_and_resize" {
+        let Some(roi) = given(cx, 1)? else { return invalid("tf_crop_and_resize needs roi") };
+        return one(crop_and_resize(cx, x, roi, &axes, &sizes, mode)?);
     }
     if sizes.as_slice() == shape.as_slice() && scales.iter().all(|scale| scale.is_none_or(|scale| scale == 1.0)) {
         return one(x);

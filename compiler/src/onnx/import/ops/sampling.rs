@@ -29,7 +29,7 @@ pub(super) enum Method {
     Nearest,
     /// Two along each axis.
     Linear,
-    /// Four along each axis, with Keys' kernel for -0.75.
+    /// Four along each axis, with Keys' kernel.
     Cubic,
 }
 
@@ -39,30 +39,32 @@ pub(super) struct Sampler {
     pub(super) outside: Outside,
     /// Whether -1 and 1 are the centres of the outermost elements, or their outer edges. Decides where to reflect.
     pub(super) align_corners: bool,
+    /// Parameter of Keys' kernel.
+    pub(super) cubic_a: f64,
     /// Leading axes that image and places have in common: 1 if places are for each image, 0 if they begin with its
     /// number (which then is the first of the places).
     pub(super) batch_dims: i64,
 }
 
 /// An element along one axis that a sample is made of.
-struct Tap {
+pub(super) struct Tap {
     /// Index, an integer in floating point that lies within the axis.
-    index: Val,
-    weight: Option<Val>,
+    pub(super) index: Val,
+    pub(super) weight: Option<Val>,
     /// Whether the element exists; if not it counts as 0.
     exists: Option<Val>,
 }
 
 /// An axis of the image.
-struct Axis {
+pub(super) struct Axis {
     size: Val,
-    last: Val,
-    zero: Val,
+    pub(super) last: Val,
+    pub(super) zero: Val,
     dtype: DType,
 }
 
 impl Axis {
-    fn new(cx: &mut NodeCx<'_, '_>, size: &Dim, dtype: DType) -> R<Axis> {
+    pub(super) fn new(cx: &mut NodeCx<'_, '_>, size: &Dim, dtype: DType) -> R<Axis> {
         let last = cx.dim_scalar(&(size - &Dim::ONE), dtype)?;
         Ok(Axis { size: cx.dim_scalar(size, dtype)?, last, zero: cx.scalar(dtype, 0.0), dtype })
     }
@@ -95,7 +97,7 @@ impl Axis {
     }
 
     /// The taps of samples at places along this axis, counted in elements from the first one's centre.
-    fn taps(&self, cx: &mut NodeCx<'_, '_>, place: Val, sampler: &Sampler) -> R<Vec<Tap>> {
+    pub(super) fn taps(&self, cx: &mut NodeCx<'_, '_>, place: Val, sampler: &Sampler) -> R<Vec<Tap>> {
         let mut place = if sampler.method == Method::Nearest { cx.apply(OpCode::Round, place)? } else { place };
         match sampler.outside {
             // PyTorch and onnxruntime move the four elements of a cubic sample, and only those.
@@ -114,7 +116,13 @@ impl Axis {
         let weights = match sampler.method {
             Method::Cubic => {
                 let (before, after) = (cx.plus(part, 1.0)?, cx.plus(rest, 1.0)?);
-                vec![(-1.0, far(cx, before)?), (0.0, near(cx, part)?), (1.0, near(cx, rest)?), (2.0, far(cx, after)?)]
+                let a = sampler.cubic_a;
+                vec![
+                    (-1.0, far(cx, before, a)?),
+                    (0.0, near(cx, part, a)?),
+                    (1.0, near(cx, rest, a)?),
+                    (2.0, far(cx, after, a)?),
+                ]
             }
             _ => vec![(0.0, rest), (1.0, part)],
         };
@@ -128,25 +136,26 @@ impl Axis {
 }
 
 /// Keys' kernel between 0 and 1: ((a + 2) x - (a + 3)) x x + 1.
-fn near(cx: &mut NodeCx<'_, '_>, x: Val) -> R<Val> {
-    let inner = cx.times(x, CUBIC + 2.0)?;
-    let inner = cx.plus(inner, -(CUBIC + 3.0))?;
+fn near(cx: &mut NodeCx<'_, '_>, x: Val, a: f64) -> R<Val> {
+    let inner = cx.times(x, a + 2.0)?;
+    let inner = cx.plus(inner, -(a + 3.0))?;
     let inner = cx.mul(inner, x)?;
     let inner = cx.mul(inner, x)?;
     cx.plus(inner, 1.0)
 }
 
 /// Keys' kernel between 1 and 2: ((a x - 5 a) x + 8 a) x - 4 a.
-fn far(cx: &mut NodeCx<'_, '_>, x: Val) -> R<Val> {
-    let inner = cx.times(x, CUBIC)?;
-    let inner = cx.plus(inner, -5.0 * CUBIC)?;
+fn far(cx: &mut NodeCx<'_, '_>, x: Val, a: f64) -> R<Val> {
+    let inner = cx.times(x, a)?;
+    let inner = cx.plus(inner, -5.0 * a)?;
     let inner = cx.mul(inner, x)?;
-    let inner = cx.plus(inner, 8.0 * CUBIC)?;
+    let inner = cx.plus(inner, 8.0 * a)?;
     let inner = cx.mul(inner, x)?;
-    cx.plus(inner, -4.0 * CUBIC)
+    cx.plus(inner, -4.0 * a)
 }
 
-const CUBIC: f64 = -0.75;
+/// The parameter of Keys' kernel where the operator has none.
+pub(super) const CUBIC_A: f64 = -0.75;
 
 /// Samples of images [N, spatial.., C] at places [.., ] for each spatial axis, counted in elements; gives [places.., C].
 /// `image` is which image each place is for, where that is no axis of the places.
@@ -314,7 +323,7 @@ pub(super) fn grid_sample(cx: &mut NodeCx<'_, '_>) -> R<Vec<Val>> {
     }
     let images = channels_last(cx, x)?;
     let wide = if dtype.is_float() && dtype.size() == 2 { cx.cast(images, DType::F32)? } else { images };
-    let sampler = Sampler { method, outside, align_corners, batch_dims: 1 };
+    let sampler = Sampler { method, outside, align_corners, cubic_a: CUBIC_A, batch_dims: 1 };
     let result = sample(cx, wide, None, &places, &sampler)?;
     let result = channels_first(cx, result)?;
     one(cx.cast(result, dtype)?)
