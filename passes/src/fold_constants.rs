@@ -133,8 +133,13 @@ fn evaluate(graph: &Graph, env: &Env, evaluator: &dyn ConstEvaluator) -> Folded 
     folded
 }
 
-/// For each value: it is a large weight moved, and read only as the right side of products.
+/// For each value: it is a large weight moved, and read only as the right side of products of the run.
 fn packed_views(graph: &Graph) -> Vec<bool> {
+    let mut is_const = vec![false; graph.value_count()];
+    for (_, op) in graph.iter() {
+        let folds = op.regions.is_empty() && op.inputs().all(|value| is_const[value.index()]);
+        op.results.iter().for_each(|value| is_const[value.index()] = folds);
+    }
     let mut only_packed = vec![true; graph.value_count()];
     for port in &graph.results {
         only_packed[port.value.index()] = false;
@@ -142,7 +147,8 @@ fn packed_views(graph: &Graph) -> Vec<bool> {
     for (_, op) in graph.iter().rev() {
         let is_view = matches!(op.code, OpCode::Transpose | OpCode::Reshape) && only_packed[op.results[0].index()];
         for (index, value) in op.operands.iter().enumerate().filter_map(|(index, value)| Some((index, (*value)?))) {
-            only_packed[value.index()] &= is_view || (op.code == OpCode::MatMul && index == 1);
+            let is_packed = op.code == OpCode::MatMul && index == 1 && !is_const[op.result().index()];
+            only_packed[value.index()] &= is_view || is_packed;
         }
     }
     let mut found = vec![false; graph.value_count()];

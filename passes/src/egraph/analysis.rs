@@ -4,12 +4,13 @@
 //! Always holds: a class has one type; rules never change it (see [`super::apply`]), so a merge of provably different
 //! types is a bug, kept in [`Facts::bug`] until the run ends. Facts only become tighter.
 
+use super::index::{self, IndexFn};
 use super::language::{Children, Head, Node};
 use egg::{Analysis, DidMerge, Id, Language};
 use indexmap::IndexMap;
 use lathe_ir::builder::MAX_INLINE;
 use lathe_ir::op::{Arity, InferCx, OpError};
-use lathe_ir::{Attr, Bindings, Env, Graph, Loc, OpCode, Tensor, TensorType, eval_op};
+use lathe_ir::{Attr, Bindings, DType, Env, Graph, Loc, OpCode, Tensor, TensorType, eval_op};
 use smallvec::SmallVec;
 use std::sync::Arc;
 
@@ -27,6 +28,15 @@ pub struct Fact {
     pub splat: Option<Tensor>,
     /// The value, if it is known and has at most [`MAX_INLINE`] elements.
     pub value: Option<Arc<Tensor>>,
+    /// The value as a function of the position, if it is a linear one.
+    pub index: Option<IndexFn>,
+}
+
+impl Fact {
+    /// What is known from the type alone.
+    pub fn of_type(ty: TensorType, is_const: bool) -> Fact {
+        Fact { ty: Arc::new(ty), is_const, splat: None, value: None, index: None }
+    }
 }
 
 /// Facts of a class.
@@ -133,12 +143,9 @@ pub fn add_constant(egraph: &mut EGraph, tensor: Tensor) -> Id {
 }
 
 fn constant_fact(tensor: Tensor) -> Fact {
-    Fact {
-        ty: Arc::new(tensor.ty()),
-        is_const: true,
-        splat: tensor.splat(),
-        value: (tensor.len() <= MAX_INLINE).then(|| Arc::new(tensor)),
-    }
+    let splat = tensor.splat();
+    let value = (tensor.len() <= MAX_INLINE).then(|| Arc::new(tensor.clone()));
+    Fact { splat, value, ..Fact::of_type(tensor.ty(), true) }
 }
 
 /// Facts of a node from those of its children.
@@ -152,7 +159,7 @@ fn infer(egraph: &mut EGraph, node: &Node) -> Result<Data, OpError> {
                 return Err(OpError::invalid("only an op with several results is projected"));
             };
             let ty = types.get(*index as usize).ok_or_else(|| OpError::invalid("no such result"))?;
-            Ok(Data::Value(Fact { ty: Arc::new(ty.clone()), is_const: *is_const, splat: None, value: None }))
+            Ok(Data::Value(Fact::of_type(ty.clone(), *is_const)))
         }
         Head::Op(code, regions) => {
             let types = infer_op(egraph, *code, *regions, node)?;
@@ -161,7 +168,11 @@ fn infer(egraph: &mut EGraph, node: &Node) -> Result<Data, OpError> {
     }
 }
 
-fn attrs_of(egraph: &EGraph, node: &Node) -> Result<SmallVec<[Attr; 4]>, OpError> {
+/// The attributes of an op node.
+///
+/// # Errors
+/// A child in their places is no attribute.
+pub fn attrs_of(egraph: &EGraph, node: &Node) -> Result<SmallVec<[Attr; 4]>, OpError> {
     node.attrs()
         .iter()
         .map(|&child| match &egraph[child].data {
@@ -229,18 +240,31 @@ pub fn op_data(egraph: &EGraph, code: OpCode, node: &Node, mut types: Vec<Tensor
     if types.len() != 1 {
         return Data::Tuple(Arc::new(types), is_const);
     }
-    let ty = Arc::new(types.remove(0));
-    if code == OpCode::Const {
-        return Data::Value(const_leaf(egraph, node, ty));
-    }
-    let mut fact = Fact { ty, is_const, splat: None, value: None };
+    let ty = types.remove(0);
+    let mut fact = match code {
+        OpCode::Const => const_leaf(egraph, node, ty),
+        _ => Fact::of_type(ty, is_const),
+    };
     if is_plain && let Some(operands) = operands.into_iter().collect::<Option<SmallVec<[&Fact; 4]>>>() {
-        learn_value(egraph, code, node, &operands, &mut fact);
+        if code != OpCode::Const {
+            learn_value(egraph, code, node, &operands, &mut fact);
+        }
+        if fact.splat.is_none()
+            && let Some(decided) = index::compare(code, &operands, &fact.ty)
+        {
+            fact.splat = Some(Tensor::scalar(DType::Bool, f64::from(decided)));
+        }
+        fact.index = index::learn(egraph, code, node, &operands, &fact);
+        if fact.splat.is_none()
+            && let Some(value) = fact.index.as_ref().and_then(IndexFn::uniform)
+        {
+            fact.splat = Some(Tensor::from_i64(fact.ty.dtype, &[], &[value]));
+        }
     }
     Data::Value(fact)
 }
 
-fn const_leaf(egraph: &EGraph, node: &Node, ty: Arc<TensorType>) -> Fact {
+fn const_leaf(egraph: &EGraph, node: &Node, ty: TensorType) -> Fact {
     let tensor = match &egraph[node.children[0]].data {
         Data::Attr(attr) => match &**attr {
             Attr::Tensor(tensor) => Some(tensor.as_ref()),
@@ -249,15 +273,12 @@ fn const_leaf(egraph: &EGraph, node: &Node, ty: Arc<TensorType>) -> Fact {
         },
         _ => None,
     };
-    match tensor {
-        Some(tensor) => Fact {
-            ty,
-            is_const: true,
-            splat: tensor.splat(),
-            value: (tensor.len() <= MAX_INLINE).then(|| Arc::new(tensor.clone())),
-        },
-        None => Fact { ty, is_const: true, splat: None, value: None },
+    let mut fact = Fact::of_type(ty, true);
+    if let Some(tensor) = tensor {
+        fact.splat = tensor.splat();
+        fact.value = (tensor.len() <= MAX_INLINE).then(|| Arc::new(tensor.clone()));
     }
+    fact
 }
 
 /// Small values by evaluation; uniform values through movement and element by element.
@@ -330,16 +351,21 @@ impl Analysis<Node> for Facts {
                 }
                 let a_learns = (b.is_const && !a.is_const)
                     || (a.splat.is_none() && b.splat.is_some())
-                    || (a.value.is_none() && b.value.is_some());
+                    || (a.value.is_none() && b.value.is_some())
+                    || (a.index.is_none() && b.index.is_some());
                 let b_learns = (a.is_const && !b.is_const)
                     || (b.splat.is_none() && a.splat.is_some())
-                    || (b.value.is_none() && a.value.is_some());
+                    || (b.value.is_none() && a.value.is_some())
+                    || (b.index.is_none() && a.index.is_some());
                 a.is_const |= b.is_const;
                 if a.splat.is_none() {
                     a.splat = b.splat;
                 }
                 if a.value.is_none() {
                     a.value = b.value;
+                }
+                if a.index.is_none() {
+                    a.index = b.index;
                 }
                 DidMerge(a_learns, b_learns)
             }

@@ -6,14 +6,12 @@ use super::language::{Children, Head, Node, operand_count};
 use egg::Id;
 use indexmap::IndexMap;
 use lathe_ir::{Attrs, Graph, Op, OpId, Operands, TensorType, ValueId};
-use std::sync::Arc;
 
 /// Adds a graph's parameters and ops; gives the classes of its results. Types are the graph's own.
 pub fn add_graph(egraph: &mut EGraph, graph: &Graph) -> Vec<Id> {
     let mut classes: Vec<Option<Id>> = vec![None; graph.value_count()];
     for (index, port) in graph.params.iter().enumerate() {
-        let ty = Arc::new(graph.ty(port.value).clone());
-        let fact = Fact { ty, is_const: false, splat: None, value: None };
+        let fact = Fact::of_type(graph.ty(port.value).clone(), false);
         let id = add_known(egraph, Node::leaf(Head::Param(index as u32)), Data::Value(fact));
         classes[port.value.index()] = Some(id);
     }
@@ -56,7 +54,7 @@ fn add_op(egraph: &mut EGraph, graph: &Graph, op: &Op, classes: &mut [Option<Id>
     for (index, (&value, ty)) in op.results.iter().zip(types).enumerate() {
         let node = Node { head: Head::Result(index as u32), children: Children::from_slice(&[id]) };
         let is_const = matches!(&egraph[id].data, Data::Tuple(_, true));
-        let fact = Fact { ty: Arc::new(ty), is_const, splat: None, value: None };
+        let fact = Fact::of_type(ty, is_const);
         classes[value.index()] = Some(add_known(egraph, node, Data::Value(fact)));
     }
 }

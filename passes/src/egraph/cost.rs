@@ -6,7 +6,8 @@ use lathe_ir::{Attr, Dim, OpCode, Symbols, TensorType};
 
 /// Price of a thing that takes no time but should not be there, in nanoseconds: fewer ops win where all else is equal.
 const EPSILON: f64 = 1.0;
-/// A byte of a constant made at compile time costs as much as this part of a byte moved at run time.
+/// A byte of a constant made at compile time, and an operation on the way to it, cost as much as this part of one at run
+/// time.
 const RECIPE: f64 = 0.02;
 
 fn elements(symbols: &Symbols, ty: &TensorType) -> f64 {
@@ -119,13 +120,24 @@ pub fn price(
     arithmetic.max(moved / machine.bytes) + machine.call
 }
 
-/// Price of an op that is evaluated at compile time: the bytes of its result.
-pub fn recipe_price(machine: &Machine, symbols: &Symbols, code: OpCode, results: &[&TensorType]) -> f64 {
+/// Price of an op that is evaluated at compile time: the bytes of its result, the work of a product.
+pub fn recipe_price(
+    machine: &Machine,
+    symbols: &Symbols,
+    code: OpCode,
+    attrs: &[Attr],
+    operands: &[Option<&TensorType>],
+    results: &[&TensorType],
+) -> f64 {
     if code == OpCode::Const {
         return 0.0;
     }
     let written: f64 = results.iter().map(|ty| bytes(symbols, ty)).sum();
-    written * RECIPE / machine.bytes + EPSILON
+    let arithmetic = match is_matrix(code.name()) {
+        true => work(symbols, code, attrs, operands, results) / machine.matrix_flops,
+        false => 0.0,
+    };
+    (written / machine.bytes).max(arithmetic) * RECIPE + EPSILON
 }
 
 /// Price of a whole graph as it stands, regions included once.
@@ -143,7 +155,7 @@ pub fn graph_price(machine: &Machine, symbols: &Symbols, graph: &lathe_ir::Graph
             is_const[value.index()] = folds;
         }
         sum += if folds {
-            recipe_price(machine, symbols, op.code, &results)
+            recipe_price(machine, symbols, op.code, &op.attrs, &operands, &results)
         } else {
             price(machine, symbols, op.code, &op.attrs, &operands, &results)
         };

@@ -184,9 +184,6 @@ fn node_price(egraph: &EGraph, machine: &Machine, data: &Data, node: &Node) -> f
         Data::Tuple(_, is_const) => *is_const,
         _ => true,
     });
-    if is_const && operands_const {
-        return recipe_price(machine, symbols, code, &results);
-    }
     let attrs: SmallVec<[Attr; 4]> = node
         .attrs()
         .iter()
@@ -197,6 +194,9 @@ fn node_price(egraph: &EGraph, machine: &Machine, data: &Data, node: &Node) -> f
         .collect();
     let operands: SmallVec<[Option<&TensorType>; 4]> =
         node.operands().iter().map(|&child| egraph[child].data.fact().map(|fact| fact.ty.as_ref())).collect();
+    if is_const && operands_const {
+        return recipe_price(machine, symbols, code, &attrs, &operands, &results);
+    }
     price(machine, symbols, code, &attrs, &operands, &results)
 }
 

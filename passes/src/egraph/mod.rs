@@ -12,6 +12,7 @@ pub mod convert;
 pub mod cost;
 pub mod extract;
 mod improve;
+pub mod index;
 pub mod language;
 pub mod partition;
 pub mod pattern;

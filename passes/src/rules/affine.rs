@@ -22,8 +22,8 @@ family! { "affine":
     "shift-into-conv" in reals "reassociated": "(conv {..} (add ?x ?c) ?w none ?r)" => "(conv {..} ?x ?w (reduce_sum {axes=?a, keepdims=false} (mul ?w ?s)) ?r)", where all_are(0, &["?pads_before", "?pads_after"]), is_const("?c"), is_const("?w"), is_variable("?x"), last_vector("?v", "?c", "?x"), input_scale("?s", "?v", "?w", "?groups"), summed_axes("?a", "?w");
     "shift-into-conv-bias" in reals "reassociated": "(conv {..} (add ?x ?c) ?w ?bias ?r)" => "(conv {..} ?x ?w (add (reduce_sum {axes=?a, keepdims=false} (mul ?w ?s)) ?bias) ?r)", where all_are(0, &["?pads_before", "?pads_after"]), is_const("?c"), is_const("?w"), is_const("?bias"), is_variable("?x"), last_vector("?v", "?c", "?x"), input_scale("?s", "?v", "?w", "?groups"), summed_axes("?a", "?w");
 
-    "scale-through-act" for HOMOGENEOUS in reals "no overflow": "(mul ($op {..} ?x) ?c)" => "($op {..} (mul ?x ?c))", where is_const("?c"), is_positive("?c");
-    "scale-out-of-act" for HOMOGENEOUS in reals "no overflow": "($op {..} (mul ?x ?c))" => "(mul ($op {..} ?x) ?c)", where is_const("?c"), is_positive("?c");
+    "scale-through-act" for HOMOGENEOUS in reals "no overflow": "(mul ($op {..} ?x) ?c)" => "($op {..} (mul ?x ?c))", where is_float("?x"), is_const("?c"), is_positive("?c");
+    "scale-out-of-act" for HOMOGENEOUS in reals "no overflow": "($op {..} (mul ?x ?c))" => "(mul ($op {..} ?x) ?c)", where is_float("?x"), is_const("?c"), is_positive("?c");
     "scale-out-of-mean" for LINEAR in reals "reassociated": "($op {axes=?a} (mul ?x ?c))" => "(mul ($op {axes=?a} ?x) ?c)", where is_float("?x"), steady_over("?c", "?a", "?x");
     "shift-out-of-mean" in reals "reassociated": "(reduce_mean {axes=?a} (add ?x ?c))" => "(add (reduce_mean {axes=?a} ?x) ?c)", where is_float("?x"), steady_over("?c", "?a", "?x");
     "scale-out-of-pool" in reals "reassociated": "(avg_pool {..} (mul ?x ?c))" => "(mul (avg_pool {..} ?x) ?c)", where steady_over_pixels("?c", "?x");

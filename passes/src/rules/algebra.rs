@@ -1,6 +1,8 @@
 //! Arithmetic: neutral elements, powers, divisions by constants, chains of constants.
 
-use super::steps::{has_reciprocal, is_const, is_float, is_scalar, is_variable, lossless_round_trip, shape_of_root};
+use super::steps::{
+    has_reciprocal, is_const, is_float, is_int, is_scalar, is_variable, lossless_round_trip, shape_of_root,
+};
 
 family! { "algebra":
     "add-zero" in reals "-0 + 0 is 0": "(add* ?x 0)" => "?x";
@@ -16,6 +18,10 @@ family! { "algebra":
     "mul-minus-one": "(mul ?x -1)" => "(neg ?x)";
     "square-of-neg": "(square (neg ?x))" => "(square ?x)";
     "mul-of-itself": "(mul ?x ?x)" => "(square ?x)";
+    "and-true": "(and* ?x 1)" => "?x";
+    "or-false": "(or* ?x 0)" => "?x";
+    "not-of-lt": "(not (lt ?x ?y))" => "(le ?y ?x)", where is_int("?x");
+    "not-of-le": "(not (le ?x ?y))" => "(lt ?y ?x)", where is_int("?x");
     "where-same": "(where ?c ?x ?x)" => "?x";
     "where-true": "(where 1 ?x ?y)" => "(broadcast {shape=?s} ?x)", where shape_of_root("?s");
     "where-false": "(where 0 ?x ?y)" => "(broadcast {shape=?s} ?y)", where shape_of_root("?s");

@@ -3,9 +3,13 @@
 //! Scales on q, on k, by division or on the scores all become one factor on the scores by the rules of the families
 //! algebra and matmul, so the left sides here know only that one. k^T is whatever stands there: its transpose meets the
 //! exporter's own and cancels. torch writes `where(isnan(p), 0, p)` around the softmax so that a row without a visible
-//! key gives 0: that is the attribute `nan_to_zero`.
+//! key gives 0: that is the attribute `nan_to_zero`. A mask that is causal, whether it is a constant or arithmetic on
+//! positions (`egraph::index`), becomes the attribute `causal`.
 
-use super::steps::{attr_of_splat, is_const, is_scalar, last_axis, swap_last};
+use super::steps::{
+    attr_of_splat, hides_the_future, is_causal_mask, is_const, is_float, is_positive, is_scalar, last_axis,
+    rank_at_least, swap_last,
+};
 
 macro_rules! scores {
     (plain) => {
@@ -41,6 +45,12 @@ macro_rules! guarded {
 }
 
 family! { "attention":
+    "two-masks" in reals "reassociated": "(add* (add* (matmul ?q ?kt) ?m) ?n)" => "(add (matmul ?q ?kt) (add ?m ?n))", where rank_at_least("?kt", 3);
+    "two-masks-scaled" in reals "reassociated": "(add* (add* (mul (matmul ?q ?kt) ?s) ?m) ?n)" => "(add (mul (matmul ?q ?kt) ?s) (add ?m ?n))", where is_const("?s"), is_scalar("?s"), rank_at_least("?kt", 3);
+    "scale-after-mask" in reals "reassociated": "(mul (add* (matmul ?q ?kt) ?m) ?s)" => "(add (mul (matmul ?q ?kt) ?s) (mul ?m ?s))", where is_const("?s"), is_scalar("?s"), is_positive("?s"), rank_at_least("?kt", 3);
+    "mask-by-arithmetic" in reals "-0 may become 0": "(mul (sub 1 (cast {to=?t} ?c)) ?low)" => "(where ?c 0 ?low)", where is_scalar("?low"), is_float("?low");
+    "mask-the-future" in reals "scores as low as the mask": "(softmax {..} (where ?c ?s ?low))" => "(softmax {..} (add ?s (where ?c 0 ?low)))", where is_scalar("?low"), last_axis("?axis", "?s"), hides_the_future("?c", "?low", "?s");
+    "attention-causal" in reals "scores as low as the mask": "(attention {scale=?scale, nan_to_zero=?n} ?q ?k ?v ?mask)" => "(attention {scale=?scale, causal=true, nan_to_zero=?n} ?q ?k ?v)", where is_causal_mask("?mask", "?q", "?k");
     "mask-by-where" in reals "scores under the mask that are infinite or NaN": "(softmax {..} (where ?m ?s -inf))" => "(softmax {..} (add ?s (where ?m 0 -inf)))";
     "attention" in reals "rounded once": rows!(plain) => "(attention {scale=1} ?q ?k ?v)", where last_axis("?a", "?v"), swap_last("?k", "?kt");
     "attention-scaled" in reals "rounded once": rows!(scaled) => "(attention {scale=?scale} ?q ?k ?v)", where is_const("?s"), is_scalar("?s"), attr_of_splat("?scale", "?s"), last_axis("?a", "?v"), swap_last("?k", "?kt");

@@ -45,6 +45,10 @@ struct Terms<'a> {
     base: Vec<Dim>,
     /// The next leaf holds indices below this.
     index_below: Option<usize>,
+    /// The next leaf is a mask of scores.
+    is_mask: bool,
+    /// The next leaf may be a number that hides scores.
+    is_low: bool,
 }
 
 /// A program of the form of a left side with that as its only result.
@@ -61,13 +65,27 @@ pub(crate) fn instance(left: &Left, choices: &mut Choices, data: &mut Rng, numbe
     for name in ["N", "M"] {
         module.env.symbols.insert(Symbol::new(name), SymbolInfo { lo: 0, hi: Some(MOST), ..SymbolInfo::default() });
     }
-    let is_logic = codes.iter().any(|code| matches!(code.name(), "and" | "or" | "xor" | "not"));
+    let has = |names: &[&str]| codes.iter().any(|code| names.contains(&code.name()));
+    let is_logic = has(&["and", "or", "xor", "not"]) && !has(&["lt", "le", "eq", "isnan"]);
     let dtype = if is_logic { DType::Bool } else { main_dtype(choices) };
     let rank = choices.pick(&[0, 1, 2, 2, 3, 3, 4]);
     let base = (0..rank).map(|_| dim(choices)).collect();
     let fixed = left.numbers.iter().copied().collect();
     let bound = BTreeMap::new();
-    let mut terms = Terms { ast, fixed, choices, data, numbers, module, bound, dtype, base, index_below: None };
+    let mut terms = Terms {
+        ast,
+        fixed,
+        choices,
+        data,
+        numbers,
+        module,
+        bound,
+        dtype,
+        base,
+        index_below: None,
+        is_mask: false,
+        is_low: false,
+    };
     let Bound::Value(result) = terms.term(Id::from(ast.len() - 1), None)? else { return None };
     let mut module = terms.module;
     module.main.add_result("y", result);
@@ -239,6 +257,13 @@ impl Terms<'_> {
                 let Some(Attr::Int(axis)) = word("axis") else { return None };
                 fixed(first?.shape.get(usize::try_from(*axis).ok()?..)?.to_vec())
             }
+            ("attention", 3) => {
+                let keys = ty_at(1)?.shape.iter().rev().nth(1)?.clone();
+                let mut shape = first?.shape.to_vec();
+                *shape.last_mut()? = keys;
+                self.is_mask = true;
+                fixed(self.narrowed(&shape))
+            }
             ("pad", 1) => fixed(Vec::new()),
             ("gather", 1) => {
                 let Some(Attr::Int(axis)) = word("axis") else { return None };
@@ -251,6 +276,10 @@ impl Terms<'_> {
                 let mut shape = first?.shape.to_vec();
                 *shape.get_mut(usize::try_from(*axis).ok()?)? = dim(self.choices);
                 fixed(shape)
+            }
+            ("where", 2) => {
+                self.is_low = self.choices.once_in(2);
+                Some(self.like(first.as_slice()).with_dtype(ty_at(1)?.dtype))
             }
             ("where", 0) => Some(self.like(&[]).with_dtype(DType::Bool)),
             ("reshape" | "transpose", 0) => Some(TensorType::new(self.dtype, self.base.clone())),
@@ -301,12 +330,54 @@ impl Terms<'_> {
         shape[drop..].iter().map(|dim| narrow(self.choices, dim)).collect()
     }
 
+    /// True up to a diagonal, or the mask that hides what lies beyond it: as a constant, or in arithmetic on positions.
+    fn causal(&mut self, ty: &TensorType, is_mask: bool) -> Option<Bound> {
+        let rank = ty.rank();
+        let ahead =
+            ty.shape[rank - 1].as_const().zip(ty.shape[rank - 2].as_const()).map_or(0, |(keys, rows)| keys - rows);
+        let low = self.choices.pick(&[-1e9, f64::NEG_INFINITY, -3.4028234663852886e38, -65504.0, -1.0]);
+        if let Some(sizes) = ty.sizes().filter(|_| is_mask && self.choices.once_in(2)) {
+            let place = |at: usize| ((at / sizes[rank - 1] % sizes[rank - 2]) as i64, (at % sizes[rank - 1]) as i64);
+            let hidden = |(row, column): (i64, i64)| if column <= row + ahead { 0.0 } else { low };
+            let values: Vec<f64> = (0..sizes.iter().product()).map(|at| hidden(place(at))).collect();
+            let tensor = Tensor::from_f64(ty.dtype, &sizes, &values);
+            let mut builder = Builder::new(&mut self.module.env, &mut self.module.main);
+            return Some(Bound::Value(builder.constant("mask", tensor)));
+        }
+        let (swap, strict) = (self.choices.once_in(2), i64::from(self.choices.once_in(2)));
+        let mut builder = Builder::new(&mut self.module.env, &mut self.module.main);
+        let shape = Attr::Dims(ty.shape.clone());
+        let mut along = |axis: usize| {
+            let attrs =
+                [("shape", shape.clone()), ("axis", Attr::Int(axis as i64)), ("dtype", Attr::DType(DType::I64))];
+            builder.op1(OpCode::Iota, &[], &attrs).ok()
+        };
+        let (columns, rows) = (along(rank - 1)?, along(rank - 2)?);
+        // Columns up to the row, or below its successor; or, swapped, beyond it.
+        let shift =
+            builder.constant("", Tensor::from_i64(DType::I64, &[], &[ahead + if swap { 1 - strict } else { strict }]));
+        let rows = builder.op1(OpCode::Add, &[rows, shift], &[]).ok()?;
+        let code = if strict == 1 { OpCode::Lt } else { OpCode::Le };
+        let condition = builder.op1(code, &if swap { [rows, columns] } else { [columns, rows] }, &[]).ok()?;
+        if !is_mask {
+            return Some(Bound::Value(condition));
+        }
+        let (zero, low) = (builder.scalar(ty.dtype, 0.0), builder.scalar(ty.dtype, low));
+        let chosen = if swap { [condition, low, zero] } else { [condition, zero, low] };
+        let mask = builder.op1(OpCode::Where, &chosen, &[]).ok()?;
+        Some(Bound::Value(mask))
+    }
+
     /// A parameter, a constant, a uniform constant or a scalar.
     fn leaf(&mut self, var: Var, optional: bool, mut ty: TensorType) -> Option<Bound> {
         if optional && self.choices.once_in(2) {
             return Some(Bound::Missing);
         }
         let number = self.fixed.get(&var).copied();
+        let (is_mask, is_low) = (std::mem::take(&mut self.is_mask), std::mem::take(&mut self.is_low));
+        if (is_mask || ty.dtype == DType::Bool) && number.is_none() && ty.rank() >= 2 && self.choices.once_in(2) {
+            return self.causal(&ty, is_mask);
+        }
         let kind = if number.is_some() { 7 + self.choices.below(3) } else { self.choices.below(10) };
         if kind < 5 {
             let name = format!("p{}", self.module.main.params.len());
@@ -320,6 +391,9 @@ impl Terms<'_> {
         let count = sizes.iter().product();
         let below = self.index_below.take();
         let values = match (kind, number) {
+            (7.., None) if is_low && ty.dtype.is_float() => {
+                vec![if ty.dtype == DType::F16 { -65504.0 } else { -1e9 }; count]
+            }
             (..7, None) if below.is_some_and(|below| below > 0) => {
                 (0..count).map(|_| self.data.below(below.unwrap_or(1)) as f64).collect()
             }

@@ -4,9 +4,10 @@
 //! mark, as in the patterns. A step that binds names what it binds first.
 //!
 //! Here: facts and values; `axes`, `shapes`, `vectors`, `weights`: what a right side needs in another layout; `masks`:
-//! padding and zeros; `numbers`: numbers that are computed.
+//! padding and zeros; `numbers`: numbers that are computed; `causal`: causal masks.
 
 mod axes;
+mod causal;
 mod masks;
 mod numbers;
 mod shapes;
@@ -14,6 +15,7 @@ mod vectors;
 mod weights;
 
 pub(super) use axes::*;
+pub(super) use causal::*;
 pub(super) use masks::*;
 pub(super) use numbers::*;
 pub(super) use shapes::*;
@@ -38,6 +40,11 @@ pub(super) fn is_const(x: &str) -> Step {
 /// The tensor depends on parameters.
 pub(super) fn is_variable(x: &str) -> Step {
     fact(x, |fact| !fact.is_const)
+}
+
+/// The tensor holds integers.
+pub(super) fn is_int(x: &str) -> Step {
+    fact(x, |fact| fact.ty.dtype.is_int())
 }
 
 /// The tensor holds floats.
@@ -84,6 +91,11 @@ pub(super) fn has_reciprocal(c: &str) -> Step {
             None => (dtype != DType::F16).then_some(()),
         }
     })
+}
+
+/// The tensor has at least that rank.
+pub(super) fn rank_at_least(x: &str, rank: usize) -> Step {
+    fact(x, move |fact| fact.ty.rank() >= rank)
 }
 
 /// A cast of `x` to the element type `there` loses nothing.
