@@ -23,6 +23,9 @@ step "trained models against onnxruntime"
 step "small models of the zoo, at several sizes"
 "$python" tests/scripts/match.py --zoo --sizes mobilenet_v2 deit_tiny.traced whisper_tiny_enc minilm minilm.traced
 
+step "what the passes must find in them"
+"$python" tests/scripts/fused.py
+
 step "optimised models written as ONNX, in onnxruntime"
 "$python" tests/scripts/check_export.py digits magika ppocr_v4_det
 
