@@ -51,6 +51,21 @@ fn unary_ops() {
 }
 
 #[test]
+fn quantisation() {
+    for dtype in ["f32", "f64", "f16"] {
+        let types = [format!("{dtype}[N,20]"), format!("{dtype}[20]"), format!("{dtype}[]")];
+        op(&types.each_ref().map(String::as_str), "quantize(%0, %1, %2) {lo = -8.0, hi = 7.0}");
+    }
+    check(
+        "symbol N : 0..512 ~ 32
+        graph(%0 \"x\": f32[N,48], %1 \"s\": f32[48]) {
+          %2 = const f32[] 3.0 %3 = exp(%0) %4 = exp(%1)
+          %5 = quantize(%3, %4, %2) %6 = sub(%5, %2) %7 = mul(%6, %4) %8 = cast(%5) {to = u8}
+          return %7 \"y\", %8 \"q\" }",
+    );
+}
+
+#[test]
 fn binary_ops() {
     for name in ["add", "sub", "mul", "div", "min", "max"] {
         for dtype in ["f32", "f64", "f16", "i32", "u8", "i64"] {

@@ -51,6 +51,11 @@ pub(crate) fn scalar_op(b: &mut Builder<'_>, op: &Op, args: &[Expr], result: Typ
     let value = match wide.as_slice() {
         [x] => unary(b, op, x)?,
         [x, y] => binary(b, op, x, y)?,
+        [x, scale, zero] if op.code == OpCode::Quantize => {
+            let (lo, hi) = (float_const(x, op.float("lo")), float_const(x, op.float("hi")));
+            let quotient = (x / scale).cast(args[0].ty()).cast(x.ty());
+            (quotient.round() + zero.clone()).max(lo).min(hi)
+        }
         _ => return None,
     };
     Some(value.cast(result))
@@ -288,11 +293,13 @@ pub(crate) enum RowOp {
     Clip(f64, f64),
     /// `name(n, a, sa, b, sb, y)`
     Binary(&'static str),
+    /// `v_quantize(n, x, sx, scale, ss, zero, sz, lo, hi, y)`
+    Quantize(f64, f64),
 }
 
 /// Which row kernel computes the op; `None` if none does.
 pub(crate) fn row_op(op: &Op) -> Option<RowOp> {
-    use RowOp::{Act, Binary, Clip, Unary};
+    use RowOp::{Act, Binary, Clip, Quantize, Unary};
     Some(match op.code {
         OpCode::Neg => Unary("v_neg"),
         OpCode::Abs => Unary("v_abs"),
@@ -321,6 +328,7 @@ pub(crate) fn row_op(op: &Op) -> Option<RowOp> {
         OpCode::LeakyRelu => Act(10, op.float("alpha"), 0.0),
         OpCode::Elu => Act(11, op.float("alpha"), 0.0),
         OpCode::Clip => Clip(op.float("lo"), op.float("hi")),
+        OpCode::Quantize => Quantize(op.float("lo"), op.float("hi")),
         OpCode::Add => Binary("v_add"),
         OpCode::Sub => Binary("v_sub"),
         OpCode::Mul => Binary("v_mul"),

@@ -17,6 +17,7 @@ mod norm;
 mod old_opsets;
 mod parts;
 mod product;
+mod quantize;
 mod recurrent;
 mod reduce;
 mod region;

@@ -29,7 +29,7 @@ fn weight(name: &str) -> f64 {
         "exp" | "log" | "sigmoid" | "tanh" | "erf" | "sin" | "cos" | "silu" | "gelu" | "gelu_tanh" | "softplus"
         | "mish" | "elu" => 16.0,
         "pow" | "tan" | "asin" | "acos" | "atan" | "sinh" | "cosh" | "asinh" | "acosh" | "atanh" => 32.0,
-        "div" | "sqrt" | "recip" | "hardswish" | "hardsigmoid" | "rem" | "fmod" => 4.0,
+        "div" | "quantize" | "sqrt" | "recip" | "hardswish" | "hardsigmoid" | "rem" | "fmod" => 4.0,
         "none" => 0.0,
         _ => 1.0,
     }

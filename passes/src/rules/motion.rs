@@ -57,6 +57,7 @@ family! { "motion":
     "transpose-out-of-binary-free" for BINARY: "($op (transpose {perm=?p} ?x) ?c)" => "(transpose {perm=?p} ($op ?x ?d))", where is_variable("?c"), unmap_by_reshape("?d", "?c", "?p");
     "transpose-out-of-free-binary" for BINARY: "($op ?c (transpose {perm=?p} ?x))" => "(transpose {perm=?p} ($op ?d ?x))", where is_variable("?c"), unmap_by_reshape("?d", "?c", "?p");
     "transpose-out-of-where-const": "(where (transpose {perm=?p} ?x) ?c (transpose {perm=?p} ?y))" => "(transpose {perm=?p} (where ?x ?d ?y))", where is_const("?c"), unmap_constant("?d", "?c", "?p");
+    "transpose-out-of-quantize": "(quantize {..} (transpose {perm=?p} ?x) ?s ?z)" => "(transpose {perm=?p} (quantize {..} ?x ?t ?y))", where unmap_by_reshape("?t", "?s", "?p"), unmap_by_reshape("?y", "?z", "?p");
     "transpose-out-of-softmax": "(softmax {axis=?a} (transpose {perm=?p} ?x))" => "(transpose {perm=?p} (softmax {axis=?b} ?x))", where map_axis("?b", "?a", "?p");
     "transpose-out-of-reduce" for REDUCE: "($op {axes=?a} (transpose {perm=?p} ?x))" => "(transpose {perm=?p} ($op {axes=?b} ?x))", where map_axes("?b", "?a", "?p");
     "transpose-out-of-concat-2": "(concat {axis=?a} (transpose {perm=?p} ?x) (transpose {perm=?p} ?y))" => "(transpose {perm=?p} (concat {axis=?b} ?x ?y))", where map_axis("?b", "?a", "?p");

@@ -376,6 +376,13 @@ kernels! {
     fn s_pow_f64(x: F64, y: F64) -> F64 = same scalar::s_pow::f64;
     /// Remainder of x / y with the sign of x.
     fn s_fmod_f64(x: F64, y: F64) -> F64 = same scalar::s_fmod::f64;
+
+    // -- quantisation
+
+    /// min(max(round(x / scale) + zero, lo), hi), halves to even; strides as in `v_add`.
+    fn v_quantize(
+        n: I64, x: Ptr, sx: I64, scale: Ptr, ss: I64, zero: Ptr, sz: I64, lo: F32, hi: F32, y: Ptr,
+    ) = tiers binary::v_quantize;
 }
 
 /// Raised when the layout of `RunCtx`, `Status` or `ModelCode`, or the meaning of a kernel's argument changes.

@@ -19,6 +19,7 @@ mod matmul;
 mod norm;
 mod pad;
 mod pool;
+mod quantize;
 mod recurrent;
 mod reduce;
 mod reshape;
@@ -117,6 +118,7 @@ op_table! {
     Lt = binary::LT,
     Le = binary::LE,
     Where = where_::WHERE,
+    Quantize = quantize::QUANTIZE,
     // movement
     Reshape = reshape::RESHAPE,
     Transpose = transpose::TRANSPOSE,

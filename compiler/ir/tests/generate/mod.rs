@@ -209,6 +209,11 @@ pub(crate) fn generate(code: OpCode, rng: &mut Rng) -> Case {
             let operands = vec![rng.tensor(DType::Bool, &c), rng.tensor(dtype, &a), rng.tensor(dtype, &b)];
             case(operands, vec![])
         }
+        O::Quantize => {
+            let (a, b, c) = (rng.narrowed(&shape), rng.narrowed(&shape), rng.narrowed(&shape));
+            let operands = vec![rng.tensor(float, &a), rng.tensor(float, &b), rng.tensor(float, &c)];
+            case(operands, vec![("lo", Attr::float(-8.0)), ("hi", Attr::float(7.0))])
+        }
         O::Reshape => {
             let mut to = match rng.below(3) {
                 0 => vec![shape.iter().product()],

@@ -13,6 +13,7 @@ mod cast;
 mod contractions;
 mod indices;
 mod movement;
+mod quantize;
 mod recurrent;
 mod resize;
 mod unary;

@@ -204,6 +204,8 @@ fn call_all() -> BTreeSet<&'static str> {
         for (sa, sb, sc) in [(1, 1, 1), (0, 1, 0), (1, 0, 1)] {
             let [a, b, c] = [4, 5, 6].map(|seed| In(special(n.max(1), seed)));
             call("v_fma", &[len(n), a, I(sa), b, I(sb), c, I(sc), Out(n + 3)]);
+            let [a, b, c] = [4, 5, 6].map(|seed| In(special(n.max(1), seed)));
+            call("v_quantize", &[len(n), a, I(sa), b, I(sb), c, I(sc), F(-3.0), F(2.5), Out(n + 3)]);
         }
         for act in 0..16 {
             call("v_act", &[len(n), In(special(n, 7)), Out(n + 3), I(act), F(0.25), F(0.75)]);

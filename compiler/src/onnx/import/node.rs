@@ -134,6 +134,16 @@ impl<'a> NodeCx<'_, 'a> {
 
     // Known values.
 
+    /// The tensor, if the value is a constant.
+    pub(super) fn tensor(&self, val: Val) -> R<Option<&Tensor>> {
+        self.importer.values.tensor(val)
+    }
+
+    /// Notes that the elements of `val`, integers, are those of `float`, f32.
+    pub(super) fn set_float(&mut self, val: Val, float: Val) {
+        self.importer.values.set_float(val, float);
+    }
+
     /// Elements of the value that are known, if any.
     pub(super) fn elems(&mut self, val: Val) -> R<Option<Elems>> {
         self.importer.values.elems(val)
@@ -307,6 +317,9 @@ impl<'a> NodeCx<'_, 'a> {
     pub(super) fn cast(&mut self, val: Val, to: DType) -> R<Val> {
         if self.dtype(val)? == to {
             return Ok(val);
+        }
+        if let (DType::F32, Some(float)) = (to, self.importer.values.float(val)) {
+            return Ok(float);
         }
         if let Some(sizes) = self.sizes(val)?
             && let Some(elems) = self.elems(val)?

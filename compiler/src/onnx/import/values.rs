@@ -3,7 +3,7 @@
 //! A value is emitted as IR only when an op needs its elements: constants and known elements wait until then, so the
 //! shape arithmetic of a model leaves nothing behind.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use lathe_ir::builder::MAX_INLINE;
@@ -19,7 +19,7 @@ const MAX_WORK: usize = 1 << 24;
 const SYMBOLIC_WORK: usize = 64;
 
 /// A value of the import, by position in [`Values`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Val(u32);
 
 /// Known elements in row-major order; `None` for the ones that are not known.
@@ -95,6 +95,8 @@ pub(super) struct Values {
     /// Work done on known elements.
     work: usize,
     weight_names: BTreeSet<String>,
+    /// Integers that were made of whole numbers in f32, with those.
+    floats: BTreeMap<Val, Val>,
 }
 
 impl Values {
@@ -216,6 +218,16 @@ impl Values {
         let (floats, others): (Vec<_>, Vec<_>) = params.partition(|port| main.ty(port.value).dtype.is_float());
         let deciding = if others.is_empty() { floats } else { others };
         deciding.into_iter().map(|port| port.name.to_string()).collect()
+    }
+
+    /// Notes that the elements of `val`, integers, are those of `float`, f32.
+    pub(super) fn set_float(&mut self, val: Val, float: Val) {
+        self.floats.insert(val, float);
+    }
+
+    /// The same elements as f32, if the value was made of them.
+    pub(super) fn float(&self, val: Val) -> Option<Val> {
+        self.floats.get(&val).copied()
     }
 
     /// The tensor, if the value is a constant.

@@ -262,6 +262,11 @@ fn rows(
             let x = dense(b, &args[0]);
             b.call("v_clip", [n.clone(), x, Expr::f32(lo as f32), Expr::f32(hi as f32), pointer.clone()]);
         }
+        Some(RowOp::Quantize(lo, hi)) => {
+            let operands = args.iter().take(3).flat_map(|(operand, step, _)| [operand.clone(), step.clone()]);
+            let range = [Expr::f32(lo as f32), Expr::f32(hi as f32), pointer.clone()];
+            b.call("v_quantize", [n.clone()].into_iter().chain(operands).chain(range));
+        }
         Some(RowOp::Binary(name)) => {
             let [(x, sx, _), (y, sy, _)] = [args[0].clone(), args[1].clone()];
             b.call(name, [n.clone(), x, sx, y, sy, pointer.clone()]);

@@ -116,15 +116,45 @@ unsafe fn pow<V: Simd>(n: i64, a: *mut u8, sa: i64, b: *mut u8, sb: i64, y: *mut
     }
 }
 
+/// Three operands, one result, element by element.
+trait Ternary<V: Simd>: Copy {
+    fn apply(self, a: V, b: V, c: V) -> V;
+}
+
+#[derive(Clone, Copy)]
+struct Fma;
+
+impl<V: Simd> Ternary<V> for Fma {
+    #[inline(always)]
+    fn apply(self, a: V, b: V, c: V) -> V {
+        a.fma(b, c)
+    }
+}
+
+/// clip(round(a / b) + c, lo, hi)
+#[derive(Clone, Copy)]
+struct Quantize {
+    lo: f32,
+    hi: f32,
+}
+
+impl<V: Simd> Ternary<V> for Quantize {
+    #[inline(always)]
+    fn apply(self, a: V, b: V, c: V) -> V {
+        let whole = a.div(b).round_even().add(c);
+        math::clip(whole, a.c(self.lo), a.c(self.hi))
+    }
+}
+
 /// # Safety
-/// As for [`binary`], with `c` like the other operands.
+/// As for [`binary`], with a third operand.
 #[inline(always)]
-#[allow(clippy::too_many_arguments)]
-unsafe fn fma<V: Simd>(n: i64, a: *mut u8, sa: i64, b: *mut u8, sb: i64, c: *mut u8, sc: i64, y: *mut u8) {
+unsafe fn ternary<V: Simd, O: Ternary<V>>(op: O, n: i64, operands: [(*mut u8, i64); 3], y: *mut u8) {
     if n <= 0 {
         return;
     }
     let (n, y) = (n as usize, y.cast::<f32>());
+    let [(a, sa), (b, sb), (c, sc)] = operands;
     // SAFETY: all indices are below n, and single values are readable since n > 0.
     unsafe {
         let (a, b, c) = (Operand::<V>::new(a), Operand::<V>::new(b), Operand::<V>::new(c));
@@ -133,7 +163,7 @@ unsafe fn fma<V: Simd>(n: i64, a: *mut u8, sa: i64, b: *mut u8, sb: i64, c: *mut
             let a = if sa != 0 { a.get::<true>(i) } else { a.value };
             let b = if sb != 0 { b.get::<true>(i) } else { b.value };
             let c = if sc != 0 { c.get::<true>(i) } else { c.value };
-            a.fma(b, c).store(y.add(i));
+            op.apply(a, b, c).store(y.add(i));
             i += V::LANES;
         }
         if i < n {
@@ -141,9 +171,38 @@ unsafe fn fma<V: Simd>(n: i64, a: *mut u8, sa: i64, b: *mut u8, sb: i64, c: *mut
             let a = if sa != 0 { a.get_part::<true>(i, part) } else { a.value };
             let b = if sb != 0 { b.get_part::<true>(i, part) } else { b.value };
             let c = if sc != 0 { c.get_part::<true>(i, part) } else { c.value };
-            a.fma(b, c).store_part(y.add(i), part);
+            op.apply(a, b, c).store_part(y.add(i), part);
         }
     }
+}
+
+/// # Safety
+/// As for [`ternary`].
+#[inline(always)]
+#[allow(clippy::too_many_arguments)]
+unsafe fn fma<V: Simd>(n: i64, a: *mut u8, sa: i64, b: *mut u8, sb: i64, c: *mut u8, sc: i64, y: *mut u8) {
+    // SAFETY: the caller's contract.
+    unsafe { ternary::<V, Fma>(Fma, n, [(a, sa), (b, sb), (c, sc)], y) }
+}
+
+/// # Safety
+/// As for [`ternary`].
+#[inline(always)]
+#[allow(clippy::too_many_arguments)]
+unsafe fn quantize<V: Simd>(
+    n: i64,
+    x: *mut u8,
+    sx: i64,
+    scale: *mut u8,
+    ss: i64,
+    zero: *mut u8,
+    sz: i64,
+    lo: f32,
+    hi: f32,
+    y: *mut u8,
+) {
+    // SAFETY: the caller's contract.
+    unsafe { ternary::<V, Quantize>(Quantize { lo, hi }, n, [(x, sx), (scale, ss), (zero, sz)], y) }
 }
 
 /// # Safety
@@ -194,6 +253,10 @@ tiers! {
     fn v_pow(n: i64, a: *mut u8, sa: i64, b: *mut u8, sb: i64, y: *mut u8) = pow;
     #[allow(clippy::too_many_arguments)]
     fn v_fma(n: i64, a: *mut u8, sa: i64, b: *mut u8, sb: i64, c: *mut u8, sc: i64, y: *mut u8) = fma;
+    #[allow(clippy::too_many_arguments)]
+    fn v_quantize(
+        n: i64, x: *mut u8, sx: i64, scale: *mut u8, ss: i64, zero: *mut u8, sz: i64, lo: f32, hi: f32, y: *mut u8,
+    ) = quantize;
     fn v_act(n: i64, x: *mut u8, y: *mut u8, code: i64, p0: f32, p1: f32) = activate;
     fn v_clip(n: i64, x: *mut u8, lo: f32, hi: f32, y: *mut u8) = clip;
 }

@@ -134,3 +134,13 @@ pub(super) fn shift(cx: &mut Cx<'_, '_>) -> R<Vec<Val>> {
     let within = cx.emitter.test("Less", &[&b, &limit])?;
     one(cx.emitter.select(&within, &shifted, &zero)?)
 }
+
+/// quantize, spelled out: ONNX's operator gives integers.
+pub(super) fn quantize(cx: &mut Cx<'_, '_>) -> R<Vec<Val>> {
+    let (x, scale, zero) = (cx.operand(0)?, cx.operand(1)?, cx.operand(2)?);
+    let quotient = cx.emitter.apply("Div", &[&x, &scale])?;
+    let whole = cx.emitter.apply("Round", &[&quotient])?;
+    let moved = cx.emitter.apply("Add", &[&whole, &zero])?;
+    let bound = |value: f64| Tensor::scalar(x.dtype, value);
+    one(clipped(cx, &moved, &bound(cx.op.float("lo")), &bound(cx.op.float("hi")))?)
+}

@@ -102,6 +102,7 @@ const ROWS: &[(OpCode, Form)] = &[
     (OpCode::Lt, Test("Less")),
     (OpCode::Le, Test("LessOrEqual")),
     (OpCode::Where, With(elementwise::select)),
+    (OpCode::Quantize, With(elementwise::quantize)),
     // movement
     (OpCode::Reshape, With(movement::reshape)),
     (OpCode::Transpose, With(movement::transpose)),

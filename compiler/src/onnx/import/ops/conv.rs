@@ -8,6 +8,9 @@ use crate::onnx::import::values::{R, Val, invalid, unsupported};
 use super::slice::pad_to;
 use super::window::{AutoPad, Window, auto_pad, channels_first, channels_last, pads, per_axis, spatial};
 
+/// Attributes of a convolution.
+pub(super) const ATTRS: &[&str] = &["auto_pad", "dilations", "group", "kernel_shape", "pads", "strides"];
+
 /// The constant kernel sizes of weights [.., .., k..], checked against `kernel_shape`.
 fn kernel(cx: &NodeCx<'_, '_>, w: Val, axes: usize) -> R<Vec<i64>> {
     let shape = cx.shape(w)?;
@@ -23,7 +26,8 @@ fn kernel(cx: &NodeCx<'_, '_>, w: Val, axes: usize) -> R<Vec<i64>> {
     }
 }
 
-fn groups(cx: &NodeCx<'_, '_>) -> R<i64> {
+/// The number of groups.
+pub(super) fn groups(cx: &NodeCx<'_, '_>) -> R<i64> {
     match cx.int_or("group", 1)? {
         groups if groups >= 1 => Ok(groups),
         groups => invalid(format!("group = {groups}")),
@@ -36,7 +40,8 @@ pub(super) fn conv(cx: &mut NodeCx<'_, '_>) -> R<Vec<Val>> {
     one(convolve(cx, x, w, bias)?)
 }
 
-fn convolve(cx: &mut NodeCx<'_, '_>, x: Val, w: Val, bias: Option<Val>) -> R<Val> {
+/// The convolution of channels-first operands.
+pub(super) fn convolve(cx: &mut NodeCx<'_, '_>, x: Val, w: Val, bias: Option<Val>) -> R<Val> {
     let axes = spatial(cx, x)?;
     let window = Window::new(cx, &axes, kernel(cx, w, axes.len())?)?;
     let mut last = channels_last(cx, x)?;

@@ -14,11 +14,13 @@ mod einsum;
 mod elementwise;
 mod flex_attention;
 mod gather;
+mod integer;
 mod loss;
 mod matmul;
 mod ngram;
 mod norm;
 mod pool;
+mod quantize;
 mod recurrent;
 mod reduce;
 mod region;
@@ -225,7 +227,7 @@ static ROWS: &[OpImport] = &[
     op("Det", &[11, 22], &[], spectral::det),
     op("Einsum", &[12, 28], &["equation"], einsum::einsum),
     // convolution and pooling
-    op("Conv", &[1, 11, 22], &["auto_pad", "dilations", "group", "kernel_shape", "pads", "strides"], conv::conv),
+    op("Conv", &[1, 11, 22], conv::ATTRS, conv::conv),
     op(
         "ConvTranspose",
         &[1, 11, 22],
@@ -275,6 +277,24 @@ static ROWS: &[OpImport] = &[
     op("DFT", &[17, 20], &["axis", "inverse", "onesided"], spectral::dft),
     op("STFT", &[17], &["onesided"], spectral::stft),
     op("MelWeightMatrix", &[17], &["output_datatype"], spectral::mel_weights),
+    // quantisation
+    op(
+        "QuantizeLinear",
+        &[10, 13, 19, 21, 23, 24, 25, 28],
+        &["axis", "block_size", "output_dtype", "precision", "saturate"],
+        quantize::quantize_linear,
+    ),
+    op(
+        "DequantizeLinear",
+        &[10, 13, 19, 21, 23, 24, 25, 28],
+        &["axis", "block_size", "output_dtype"],
+        quantize::dequantize_linear,
+    ),
+    op("DynamicQuantizeLinear", &[11], &[], quantize::dynamic_quantize_linear),
+    op("MatMulInteger", &[10], &[], integer::matmul_integer),
+    op("ConvInteger", &[10], conv::ATTRS, integer::conv_integer),
+    op("QLinearMatMul", &[10, 21], &[], integer::qlinear_matmul),
+    op("QLinearConv", &[10], conv::ATTRS, integer::qlinear_conv),
     // normalisation
     op(
         "BatchNormalization",
@@ -398,6 +418,18 @@ static ROWS: &[OpImport] = &[
         contrib::fused_gemm,
     ),
     microsoft("FusedMatMul", &["alpha", "transA", "transB", "transBatchA", "transBatchB"], matmul::fused_matmul),
+    microsoft("QuantizeLinear", &["axis", "block_size", "saturate"], quantize::quantize_linear),
+    microsoft("DequantizeLinear", &["axis", "block_size"], quantize::dequantize_linear),
+    microsoft("QLinearAdd", &[], quantize::qlinear),
+    microsoft("QLinearMul", &[], quantize::qlinear),
+    microsoft("QLinearSigmoid", &[], quantize::qlinear),
+    microsoft("QLinearLeakyRelu", &["alpha"], quantize::qlinear),
+    microsoft("QLinearGlobalAveragePool", &["channels_last"], quantize::qlinear),
+    microsoft("QLinearConcat", &["axis"], quantize::qlinear),
+    microsoft("MatMulIntegerToFloat", &[], integer::matmul_to_float),
+    microsoft("DynamicQuantizeMatMul", &[], integer::matmul_to_float),
+    microsoft("QGemm", &["alpha", "transA", "transB"], integer::qgemm),
+    microsoft("DynamicQuantizeLSTM", recurrent::LSTM_ATTRS, recurrent::quantized_lstm),
     microsoft("LayerNormalization", &["axis", "epsilon", "stash_type"], norm::layer),
     microsoft("SimplifiedLayerNormalization", &["axis", "epsilon", "stash_type"], contrib::simplified_norm),
     microsoft("SkipLayerNormalization", &["epsilon"], contrib::skip_norm),

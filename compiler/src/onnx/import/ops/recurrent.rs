@@ -6,6 +6,7 @@ use crate::onnx::import::node::NodeCx;
 use crate::onnx::import::values::{R, Val, invalid, unsupported};
 
 use super::constant::filled;
+use super::quantize::centred;
 use super::slice::{join, take_axis};
 
 /// Attributes that each of the operators has, and those of one of them.
@@ -78,7 +79,7 @@ struct Operands {
 /// LSTM, GRU, RNN.
 pub(super) fn recurrent(cx: &mut NodeCx<'_, '_>) -> R<Vec<Val>> {
     let kind = match cx.op {
-        "LSTM" => LSTM,
+        "LSTM" | "DynamicQuantizeLSTM" => LSTM,
         "GRU" => GRU,
         _ => RNN,
     };
@@ -133,6 +134,36 @@ pub(super) fn recurrent(cx: &mut NodeCx<'_, '_>) -> R<Vec<Val>> {
         out.push(cx.cast(result, own)?);
     }
     Ok(out)
+}
+
+/// com.microsoft DynamicQuantizeLSTM: an LSTM whose weights are integers, [D, I, 4 * H] and [D, H, 4 * H]. onnxruntime
+/// quantises the input and the state too, which saves time and costs accuracy; here they stay floats.
+pub(super) fn quantized_lstm(cx: &mut NodeCx<'_, '_>) -> R<Vec<Val>> {
+    for (index, first) in [(1, 8), (2, 10)] {
+        let (weights, scale, zero) = (cx.input(index)?, cx.input(first)?, cx.opt(first + 1));
+        if cx.rank(weights)? != 3 {
+            return invalid(format!("input {index} has {} axes, not 3", cx.rank(weights)?));
+        }
+        // One for each direction, or one for each direction and column.
+        let spread = |cx: &mut NodeCx<'_, '_>, val: Val| match cx.shape(val)?.as_slice() {
+            [directions] => {
+                let shape = [directions.clone(), Dim::ONE, Dim::ONE];
+                cx.reshape(val, shape)
+            }
+            [directions, columns] => {
+                let shape = [directions.clone(), Dim::ONE, columns.clone()];
+                cx.reshape(val, shape)
+            }
+            shape => invalid(format!("a scale or zero point of {} axes", shape.len())),
+        };
+        let scale = spread(cx, scale)?;
+        let zero = zero.map(|zero| spread(cx, zero)).transpose()?;
+        let centred = centred(cx, weights, zero)?;
+        let floats = cx.op(OpCode::Mul, &[centred, scale], &[])?;
+        cx.inputs[index] = Some(cx.transpose(floats, &[0, 2, 1])?);
+    }
+    cx.inputs.truncate(8);
+    recurrent(cx)
 }
 
 /// The number of hidden units, from the attribute or from R.
