@@ -29,6 +29,9 @@ step "what the passes must find in them"
 step "optimised models written as ONNX, in onnxruntime"
 "$python" tests/scripts/check_export.py digits magika ppocr_v4_det
 
+step "random graphs against onnxruntime"
+tests/graphs.sh 500
+
 if [ -f tests/suite/passing.txt ]; then
     step "ONNX's backend suite"
     "$python" tests/suite/run.py

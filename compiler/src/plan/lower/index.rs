@@ -173,6 +173,9 @@ pub(super) fn lower_scatter(l: &mut Lowering<'_>, op: &Op) -> Lowered {
             let next = match reduction.as_str() {
                 "add" => old + value,
                 "mul" => old * value,
+                // false is less than true
+                "max" if wide == Type::Bool => old.or(value),
+                "min" if wide == Type::Bool => old.and(value),
                 "max" => old.max(value),
                 _ => old.min(value),
             };

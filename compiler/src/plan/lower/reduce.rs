@@ -5,7 +5,7 @@
 //! is a scalar loop nest. The order of summation depends on the shape alone.
 
 use super::super::lowering::{Lowered, Lowering, RowTiles, positions};
-use super::super::scalar::{compute_type, scalar_type};
+use super::super::scalar::{DIVISION_BY_ZERO, compute_type, scalar_type};
 use super::super::view::Nest;
 use super::window::{highest, lowest};
 use crate::loopir::{Builder, Expr, Mutable, Type};
@@ -104,7 +104,11 @@ pub(super) fn lower(l: &mut Lowering<'_>, op: &Op) -> Lowered {
         return Ok(());
     }
     let elem = scalar_type(dtype);
-    let acc_type = compute_type(elem);
+    let acc_type = match (code, elem) {
+        // The sum may not fit where the mean does.
+        (OpCode::ReduceMean, elem) if elem.is_int() && elem != Type::U64 => Type::I64,
+        (_, elem) => compute_type(elem),
+    };
     let tiles = RowTiles::new(l.dims.expr(&kept_count), Expr::i64(1), work * 4);
     let dims = std::mem::take(&mut l.dims);
     l.kernel(name, node, tiles.tiles.clone(), |b| {
@@ -120,7 +124,11 @@ pub(super) fn lower(l: &mut Lowering<'_>, op: &Op) -> Lowered {
                     combine(b, code, acc, value);
                 });
             });
-            let value = finish(code, acc.get(), &dims.expr(&count));
+            let count = dims.expr(&count);
+            if code == OpCode::ReduceMean && acc_type.is_int() {
+                b.check(count.ne_(0), DIVISION_BY_ZERO, None, 0);
+            }
+            let value = finish(code, acc.get(), &count);
             b.store(to, row, value.cast(elem));
         });
     });

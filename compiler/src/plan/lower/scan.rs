@@ -82,6 +82,15 @@ fn wins(value: &Expr, best: &Expr, is_max: bool, on_tie: bool) -> Expr {
     better.and(best_nan.not()).or(nan_wins)
 }
 
+/// Whether `value` comes before `old` among the k largest or smallest: NaN counts as larger than everything.
+fn goes_before(value: &Expr, old: &Expr, largest: bool) -> Expr {
+    if largest || !value.ty().is_float() {
+        return wins(value, old, largest, false);
+    }
+    let (value_nan, old_nan) = (value.ne_(value.clone()), old.ne_(old.clone()));
+    value.lt(old.clone()).or(old_nan.and(value_nan.not()))
+}
+
 /// Insertion into the sorted list of the best so far, kept in the result itself; ties keep the lower index first.
 fn top_k(b: &mut Builder<'_>, lines: &[Line], length: &Expr, k: &Expr, largest: bool) {
     let [x, values, places] = [&lines[0], &lines[1], &lines[2]];
@@ -99,7 +108,7 @@ fn top_k(b: &mut Builder<'_>, lines: &[Line], length: &Expr, k: &Expr, largest: 
                     let old = b.load(values.buffer, values.at(&before));
                     let wide = compute_type(old.ty());
                     let (new_wide, old_wide) = (b.let_(value.cast(wide)), b.let_(old.cast(wide)));
-                    let better = wins(&new_wide, &old_wide, largest, false);
+                    let better = goes_before(&new_wide, &old_wide, largest);
                     b.if_else(
                         better,
                         |b| {
