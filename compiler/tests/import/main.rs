@@ -7,6 +7,7 @@ mod activation;
 mod attention;
 mod constant;
 mod crop_resize;
+mod documented;
 mod elementwise;
 mod errors;
 mod hostile;

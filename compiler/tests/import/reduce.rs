@@ -289,3 +289,14 @@ fn softmax() {
             (DType::F32, &[2, 3, 2], &[0.0, 0.0, 0.0, 0.0, 1.0, 1.0, 0.0, 0.0, 0.0, 1.0, 1.0, 0.0]),
         ]);
 }
+
+#[test]
+fn no_axes_are_known_without_their_value() {
+    Case::new(18)
+        .input("x", f32s(&[2, 2], 0))
+        .input("axes", i64s(&[]))
+        .node("ReduceSum", &["x", "axes"], &["all"], &[("keepdims", A::Int(0))])
+        .node("ReduceMax", &["x", "axes"], &["none"], &[("noop_with_empty_axes", A::Int(1))])
+        .outputs(&["all", "none"])
+        .gives(&[(DType::F32, &[], &[-4.0]), (DType::F32, &[2, 2], &[-2.5, -1.625, 2.0, -1.875])]);
+}

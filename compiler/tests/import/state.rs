@@ -333,3 +333,28 @@ fn linear_attention_gated_delta() {
             ),
         ]);
 }
+#[test]
+fn cumsum_along_an_axis_that_is_data() {
+    Case::new(14)
+        .input("x0", f32s(&[2, 3], 0))
+        .input("x1", Tensor::from_i64(DType::I64, &[], &[0]))
+        .node("CumSum", &["x0", "x1"], &["y"], &[("exclusive", A::Int(1))])
+        .outputs(&["y"])
+        .gives(&[(DType::F32, &[2, 3], &[0.0, 0.0, 0.0, -2.5, -1.625, 2.0])]);
+    Case::new(14)
+        .input("x0", f32s(&[2, 3], 0))
+        .input("x1", Tensor::from_i64(DType::I64, &[], &[-1]))
+        .node("CumSum", &["x0", "x1"], &["y"], &[("exclusive", A::Int(1))])
+        .outputs(&["y"])
+        .gives(&[(DType::F32, &[2, 3], &[0.0, -2.5, -4.125, 0.0, -1.875, 0.25])]);
+}
+
+#[test]
+fn cumprod_along_an_axis_that_is_data() {
+    Case::new(26)
+        .input("x0", f32s(&[2, 3], 0))
+        .input("x1", Tensor::from_i64(DType::I64, &[], &[1]))
+        .node("CumProd", &["x0", "x1"], &["y"], &[])
+        .outputs(&["y"])
+        .gives(&[(DType::F32, &[2, 3], &[-2.5, 4.0625, 8.125, -1.875, -3.984375, 5.4785156])]);
+}

@@ -240,6 +240,10 @@ impl Values {
     pub(super) fn elems(&mut self, val: Val) -> R<Option<Elems>> {
         self.entry(val)?;
         let Entry::Tensor(entry) = &mut self.entries[val.0 as usize] else { return Ok(None) };
+        if entry.elems.is_none() && entry.ty.shape.iter().any(|dim| dim.is(0)) {
+            // Nothing is all there is to know, whatever it is computed from.
+            entry.elems = Some(Rc::new([]));
+        }
         if entry.elems.is_none()
             && let Some(tensor) = &entry.tensor
             && tensor.len() <= if tensor.dtype().is_float() { MAX_INLINE } else { MAX_KNOWN }

@@ -101,14 +101,7 @@ pub(super) fn attention(cx: &mut NodeCx<'_, '_>) -> R<Vec<Val>> {
     let q_shape = cx.shape(q)?;
     let (k, v) = (repeat_heads(cx, k, &q_shape[1])?, repeat_heads(cx, v, &q_shape[1])?);
     let (bias, causal) = bias(cx, q, k, &past)?;
-    let scale = match cx.attrs.float("scale")? {
-        Some(scale) if scale > 0.0 => scale,
-        Some(scale) => return unsupported(format!("scale = {scale}")),
-        None => match q_shape[3].as_const() {
-            Some(size) if size > 0 => 1.0 / (size as f64).sqrt(),
-            _ => return unsupported("a head size that is not constant"),
-        },
-    };
+    let (q, scale) = with_scale(cx, q, &q_shape[3])?;
     let softcap = cx.float_or("softcap", 0.0)?;
     let dtype = cx.dtype(q)?;
     let precision = match cx.attrs.int("softmax_precision")? {
@@ -131,6 +124,26 @@ pub(super) fn attention(cx: &mut NodeCx<'_, '_>) -> R<Vec<Val>> {
     let mut outputs = vec![y, present_key, present_value];
     outputs.extend(scores);
     Ok(outputs)
+}
+
+/// What scores are multiplied by: the attribute, or one over the root of the head's size. A size that is a symbol goes
+/// into the queries instead.
+pub(super) fn with_scale(cx: &mut NodeCx<'_, '_>, q: Val, size: &Dim) -> R<(Val, f64)> {
+    match (cx.attrs.float("scale")?, size.as_const()) {
+        (Some(scale), _) if scale > 0.0 => Ok((q, scale)),
+        (Some(scale), _) => unsupported(format!("scale = {scale}")),
+        (None, Some(size)) if size > 0 => Ok((q, 1.0 / (size as f64).sqrt())),
+        (None, Some(size)) => invalid(format!("a head of {size} elements")),
+        (None, None) => {
+            let dtype = cx.dtype(q)?;
+            let precise = if dtype == DType::F64 { DType::F64 } else { DType::F32 };
+            let size = cx.dim_scalar(size, precise)?;
+            let root = cx.apply(OpCode::Sqrt, size)?;
+            let q = cx.cast(q, precise)?;
+            let scaled = cx.div(q, root)?;
+            Ok((cx.cast(scaled, dtype)?, 1.0))
+        }
+    }
 }
 
 /// The bias of all masks but the causal one that the op does itself; whether that one is on.

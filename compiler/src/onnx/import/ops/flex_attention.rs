@@ -3,10 +3,10 @@
 use lathe_ir::{Attr, DType, OpCode};
 
 use crate::onnx::import::node::{NodeCx, one};
-use crate::onnx::import::values::{R, Val, invalid, unsupported};
+use crate::onnx::import::values::{R, Val, invalid};
 use crate::onnx::proto::GraphProto;
 
-use super::attention::repeat_heads;
+use super::attention::{repeat_heads, with_scale};
 use super::elementwise::element_type;
 use super::matmul::transposed;
 
@@ -26,14 +26,7 @@ pub(super) fn flex_attention(cx: &mut NodeCx<'_, '_>) -> R<Vec<Val>> {
         None if dtype.size() < 4 => DType::F32,
         None => dtype,
     };
-    let scale = match cx.attrs.float("scale")? {
-        Some(scale) if scale > 0.0 => scale,
-        Some(scale) => return unsupported(format!("scale = {scale}")),
-        None => match shape[3].as_const() {
-            Some(size) if size > 0 => 1.0 / (size as f64).sqrt(),
-            _ => return unsupported("a head size that is not constant"),
-        },
-    };
+    let (q, scale) = with_scale(cx, q, &shape[3])?;
     let (score_mod, prob_mod) = (cx.attrs.graph("score_mod")?, cx.attrs.graph("prob_mod")?);
     if score_mod.is_none() && prob_mod.is_none() && precision.size() <= 4 {
         return one(cx.op(OpCode::Attention, &[q, k, v], &[("scale", Attr::float(scale))])?);

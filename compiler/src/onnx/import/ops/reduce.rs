@@ -5,10 +5,11 @@ use lathe_ir::{Attr, DType, Dim, OpCode};
 
 use crate::onnx::import::known::{Arith, Elem};
 use crate::onnx::import::node::{NodeCx, one};
-use crate::onnx::import::values::{Fail, R, Val, invalid, unsupported};
+use crate::onnx::import::values::{Fail, R, Val, invalid, needs_value, unsupported};
 
 use super::constant::positions;
-use super::slice::{pad_to, take_axis};
+use super::shape::insert_axes;
+use super::slice::{join, pad_to, take_axis};
 
 /// The axes of a reduction: input 1, by default all (or none, with `noop_with_empty_axes`).
 fn axes(cx: &mut NodeCx<'_, '_>, rank: usize) -> R<Vec<i64>> {
@@ -147,44 +148,66 @@ pub(super) fn arg(cx: &mut NodeCx<'_, '_>) -> R<Vec<Val>> {
     one(cx.op(code, &[x], &attrs)?)
 }
 
+/// What `along` gives for the axis that input 1 names. An axis that only the run knows costs one result for each, of
+/// which it looks up one.
+fn along_axis(cx: &mut NodeCx<'_, '_>, along: impl Fn(&mut NodeCx<'_, '_>, Val, usize) -> R<Val>) -> R<Vec<Val>> {
+    let (x, axis) = (cx.input(0)?, cx.input(1)?);
+    let rank = cx.rank(x)?;
+    if cx.all_elems(axis)?.is_some() {
+        let axis = normalize_axis(cx.const_int(axis, "axis")?, rank)?;
+        return one(along(cx, x, axis)?);
+    }
+    if !(1..=MAX_AXES).contains(&rank) {
+        return needs_value(format!("axis must be a constant for an operand of {rank} axes"));
+    }
+    let mut all = Vec::new();
+    for at in 0..rank {
+        let result = along(cx, x, at)?;
+        all.push(insert_axes(cx, result, &[0])?);
+    }
+    let all = join(cx, &all, 0)?;
+    let axis = cx.reshape(axis, [])?;
+    one(cx.gather(all, axis, 0)?)
+}
+
+/// Axes of an operand for which a result along each is computed where the axis is not known.
+const MAX_AXES: usize = 4;
+
 /// CumSum.
 pub(super) fn cumsum(cx: &mut NodeCx<'_, '_>) -> R<Vec<Val>> {
-    let (x, axis) = (cx.input(0)?, cx.input(1)?);
-    let axis = normalize_axis(cx.const_int(axis, "axis")?, cx.rank(x)?)?;
-    let attrs = [
-        ("axis", Attr::Int(axis as i64)),
-        ("exclusive", cx.flag_or("exclusive", false)?.into()),
-        ("reverse", cx.flag_or("reverse", false)?.into()),
-    ];
-    one(cx.op(OpCode::CumSum, &[x], &attrs)?)
+    let (exclusive, reverse) = (cx.flag_or("exclusive", false)?, cx.flag_or("reverse", false)?);
+    along_axis(cx, |cx, x, axis| {
+        let attrs = [("axis", Attr::Int(axis as i64)), ("exclusive", exclusive.into()), ("reverse", reverse.into())];
+        cx.op(OpCode::CumSum, &[x], &attrs)
+    })
 }
 
 /// CumProd: products with the element 1, 2, 4, .. places before, until all before are in.
 pub(super) fn cumprod(cx: &mut NodeCx<'_, '_>) -> R<Vec<Val>> {
-    let (x, axis) = (cx.input(0)?, cx.input(1)?);
-    let shape = cx.shape(x)?;
-    let axis = normalize_axis(cx.const_int(axis, "axis")?, shape.len())?;
-    let reverse = cx.flag_or("reverse", false)?;
-    let size = shape[axis].clone();
-    let Some(most) = size.range(cx.symbols()).1 else {
-        return unsupported(format!("a product along {size} elements; the dimension needs an upper bound"));
-    };
-    let unit = cx.scalar(cx.dtype(x)?, 1.0);
-    let shifted = |cx: &mut NodeCx<'_, '_>, x: Val, by: i64| -> R<Val> {
-        let (mut near, none) = (vec![Dim::ZERO; shape.len()], vec![Dim::ZERO; shape.len()]);
-        near[axis] = Dim::from(by);
-        let (sides, start) = if reverse { ([none, near], Dim::from(by)) } else { ([near, none], Dim::ZERO) };
-        let longer = pad_to(cx, x, &sides, "constant", Some(unit))?;
-        take_axis(cx, longer, axis, &start, &size)
-    };
-    let mut result = x;
-    let mut reach = 1;
-    while reach < most {
-        let before = shifted(cx, result, reach)?;
-        result = cx.mul(result, before)?;
-        reach *= 2;
-    }
-    one(if cx.flag_or("exclusive", false)? { shifted(cx, result, 1)? } else { result })
+    let (exclusive, reverse) = (cx.flag_or("exclusive", false)?, cx.flag_or("reverse", false)?);
+    along_axis(cx, |cx, x, axis| {
+        let shape = cx.shape(x)?;
+        let size = shape[axis].clone();
+        let Some(most) = size.range(cx.symbols()).1 else {
+            return unsupported(format!("a product along {size} elements; the dimension needs an upper bound"));
+        };
+        let unit = cx.scalar(cx.dtype(x)?, 1.0);
+        let shifted = |cx: &mut NodeCx<'_, '_>, x: Val, by: i64| -> R<Val> {
+            let (mut near, none) = (vec![Dim::ZERO; shape.len()], vec![Dim::ZERO; shape.len()]);
+            near[axis] = Dim::from(by);
+            let (sides, start) = if reverse { ([none, near], Dim::from(by)) } else { ([near, none], Dim::ZERO) };
+            let longer = pad_to(cx, x, &sides, "constant", Some(unit))?;
+            take_axis(cx, longer, axis, &start, &size)
+        };
+        let mut result = x;
+        let mut reach = 1;
+        while reach < most {
+            let before = shifted(cx, result, reach)?;
+            result = cx.mul(result, before)?;
+            reach *= 2;
+        }
+        if exclusive { shifted(cx, result, 1) } else { Ok(result) }
+    })
 }
 
 /// TopK; the result is sorted whether asked for or not.
