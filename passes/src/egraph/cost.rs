@@ -112,7 +112,8 @@ pub fn price(
         // Reads in one order and writes in another.
         "transpose" => 2.0 * (read + written),
         // Reads only what it takes.
-        "slice" | "gather" | "dyn_slice" | "broadcast" | "iota" => 2.0 * written,
+        "gather" => 2.0 * written + operands.get(1).copied().flatten().map_or(0.0, |ty| bytes(symbols, ty)),
+        "slice" | "dyn_slice" | "broadcast" | "iota" => 2.0 * written,
         _ => read + written,
     };
     let speed = if is_matrix(name) { machine.matrix_flops } else { machine.vector_flops };

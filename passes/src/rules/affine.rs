@@ -6,7 +6,7 @@
 
 use super::steps::{
     all_are, as_row, columns_shape, every_window_sees_pixels, input_scale, is_const, is_float, is_positive,
-    is_variable, last_vector, not_last, rank_is, row_scale, steady_over, steady_over_pixels, summed_axes,
+    is_variable, last_vector, not_last, one_like, rank_is, row_scale, steady_over, steady_over_pixels, summed_axes,
 };
 
 /// `op(c x) = c op(x)` for c > 0.
@@ -31,6 +31,11 @@ family! { "affine":
     "difference-out-of-pool" in reals "reassociated": "(avg_pool {count_include_pad=false, ceil=false, ..} (sub ?x ?c))" => "(sub (avg_pool {count_include_pad=false, ceil=false, ..} ?x) ?c)", where every_window_sees_pixels("?x", "?kernel", "?dilations", "?pads_before", "?pads_after"), steady_over_pixels("?c", "?x");
     "mean-of-product" in reals "reassociated": "(reduce_mean {axes=?a} (matmul ?x ?w ?bias))" => "(matmul (reduce_mean {axes=?a} ?x) ?w ?bias)", where is_float("?x"), rank_is("?w", 2), not_last("?a", "?x");
 
+    "scale-of-shifted" in reals "reassociated": "(mul (add ?x ?c) ?a)" => "(add (mul ?x ?a) (mul ?c ?a))", where is_float("?x"), is_const("?c"), is_const("?a"), is_variable("?x");
+    "sum-of-scaled" in reals "reassociated": "(add (mul ?x ?a) (mul ?x ?b))" => "(mul ?x (add ?a ?b))", where is_const("?a"), is_const("?b"), is_variable("?x");
+    "sum-of-scaled-and-itself" in reals "reassociated": "(add* (mul ?x ?a) ?x)" => "(mul ?x (add ?a ?one))", where is_const("?a"), is_variable("?x"), one_like("?one", "?a");
+    "affine-plus-scaled" in reals "reassociated": "(add* (add (mul ?x ?a) ?c) (mul ?x ?b))" => "(add (mul ?x (add ?a ?b)) ?c)", where is_const("?a"), is_const("?b"), is_const("?c"), is_variable("?x");
+    "affine-plus-itself" in reals "reassociated": "(add* (add (mul ?x ?a) ?c) ?x)" => "(add (mul ?x (add ?a ?one)) ?c)", where is_const("?a"), is_const("?c"), is_variable("?x"), one_like("?one", "?a");
     "common-addend" in reals "reassociated": "(sub (add ?x ?c) (add ?y ?c))" => "(sub ?x ?y)";
     "common-subtrahend" in reals "reassociated": "(sub (sub ?x ?c) (sub ?y ?c))" => "(sub ?x ?y)";
     "common-factor" in reals "reassociated": "(sub (mul ?x ?c) (mul ?y ?c))" => "(mul (sub ?x ?y) ?c)";

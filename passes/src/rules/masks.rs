@@ -1,9 +1,9 @@
 //! Zeros that need not be computed with: padding that a function of 0 = 0 keeps, columns that a constant mask of zeros
-//! drops (both neighbouring weights shrink), and what an argmax does not see.
+//! drops (both neighbouring weights shrink), products with one-hot rows, and what an argmax does not see.
 
 use super::steps::{
     arg_axis, at_least_f32, is_const, is_positive, is_scalar, is_variable, last_axis, last_vector, live_entries,
-    pads_inner, pads_last, permuted_dims, rank_is,
+    pads_inner, pads_last, permuted_dims, rank_is, table_rows,
 };
 
 /// `op(0) = 0`, to the sign.
@@ -43,6 +43,8 @@ family! { "masks":
     "columns-of-product-bias": "(gather {axis=?a} (matmul {..} ?x ?w ?bias) ?i)" => "(matmul {..} ?x (gather {axis=1} ?w ?i) (gather {axis=0} ?bias ?i))", where is_const("?i"), is_const("?w"), is_const("?bias"), is_variable("?x"), rank_is("?i", 1), rank_is("?w", 2), last_axis("?a", "?x");
     "columns-before-act" for ACTS: "(gather {axis=?a} ($op {..} ?x) ?i)" => "($op {..} (gather {axis=?a} ?x ?i))", where is_const("?i"), is_variable("?x");
 
+    "one-hot-product" in reals "infinite or NaN entries of other rows": "(matmul (cast {to=?t} (eq ?i ?p)) ?w)" => "(where ?ok (gather {axis=0} ?w ?at) 0)", where rank_is("?w", 2), table_rows(("?ok", "?at"), "?i", "?p", "?w");
+    "one-hot-product-by-choice" in reals "infinite or NaN entries of other rows": "(matmul (where (eq ?i ?p) 1 0) ?w)" => "(where ?ok (gather {axis=0} ?w ?at) 0)", where rank_is("?w", 2), table_rows(("?ok", "?at"), "?i", "?p", "?w");
     "argmax-of-softmax" in reals "ties after rounding": "(arg_max {axis=?a, ..} (softmax {axis=?a} ?x))" => "(arg_max {axis=?a, ..} ?x)", where at_least_f32("?x");
     "argmax-of-log-softmax" in reals "ties after rounding": "(arg_max {axis=?a, ..} (log_softmax {axis=?a} ?x))" => "(arg_max {axis=?a, ..} ?x)", where at_least_f32("?x");
     "argmax-of-increasing" for INCREASING in reals "ties after rounding": "(arg_max {..} ($op ?x))" => "(arg_max {..} ?x)", where at_least_f32("?x");

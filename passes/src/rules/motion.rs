@@ -1,8 +1,8 @@
 //! Transposes and reshapes moved outward, through ops that do not care for the order of axes or can be told of it.
 //!
 //! The importer puts transposes around every channels-last op. Moved towards the results they meet the next op's and
-//! cancel ("movement"). Nothing moves inward, except onto constants, where it is a recipe. Every rule keeps every bit:
-//! reductions and softmax run over the same elements in the same order.
+//! cancel ("movement"). Nothing moves inward, except onto constants, where it is a recipe. Nearly every rule keeps every
+//! bit: reductions and softmax run over the same elements in the same order.
 
 use super::steps::{
     is_const, is_variable, map_axes, map_axis, map_dims, map_ints, map_reshape_axis, outer_shape, unmap_by_reshape,
@@ -65,7 +65,7 @@ family! { "motion":
     "transpose-out-of-concat-4": "(concat {axis=?a} (transpose {perm=?p} ?x) (transpose {perm=?p} ?y) (transpose {perm=?p} ?z) (transpose {perm=?p} ?w))" => "(transpose {perm=?p} (concat {axis=?b} ?x ?y ?z ?w))", where map_axis("?b", "?a", "?p");
     "transpose-out-of-pad": "(pad {before=?b, after=?a, ..} (transpose {perm=?p} ?x) ?v)" => "(transpose {perm=?p} (pad {before=?d, after=?c, ..} ?x ?v))", where map_dims("?d", "?b", "?p"), map_dims("?c", "?a", "?p");
     "transpose-out-of-slice": "(slice {starts=?s, sizes=?n, steps=?k} (transpose {perm=?p} ?x))" => "(transpose {perm=?p} (slice {starts=?t, sizes=?m, steps=?l} ?x))", where map_dims("?t", "?s", "?p"), map_dims("?m", "?n", "?p"), map_ints("?l", "?k", "?p");
-    "transpose-out-of-resize": "(resize {sizes=?s, scale_bits=?k, ..} (transpose {perm=?p} ?x))" => "(transpose {perm=?p} (resize {sizes=?t, scale_bits=?l, ..} ?x))", where map_dims("?t", "?s", "?p"), map_ints("?l", "?k", "?p");
+    "transpose-out-of-resize" in reals "axes are resampled in another order": "(resize {sizes=?s, scale_bits=?k, ..} (transpose {perm=?p} ?x))" => "(transpose {perm=?p} (resize {sizes=?t, scale_bits=?l, ..} ?x))", where map_dims("?t", "?s", "?p"), map_ints("?l", "?k", "?p");
     "reshape-out-of-unary" for UNARY: "($op {..} (reshape {shape=?s} ?x))" => "(reshape {shape=?s} ($op {..} ?x))";
     "reshape-out-of-binary" for BINARY: "($op (reshape {shape=?s} ?x) (reshape {shape=?s} ?y))" => "(reshape {shape=?s} ($op ?x ?y))", where outer_shape("?x", "?y");
     "reshape-out-of-binary-const" for BINARY: "($op (reshape {shape=?s} ?x) ?c)" => "(reshape {shape=?s} ($op ?x ?d))", where is_const("?c"), unreshape_constant("?d", "?c", "?x", "?s");

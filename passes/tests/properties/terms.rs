@@ -43,12 +43,25 @@ struct Terms<'a> {
     dtype: DType,
     /// The shape that most leaves have or broadcast to.
     base: Vec<Dim>,
-    /// The next leaf holds indices below this.
-    index_below: Option<usize>,
-    /// The next leaf is a mask of scores.
-    is_mask: bool,
-    /// The next leaf may be a number that hides scores.
-    is_low: bool,
+    /// What the next leaf is for.
+    hint: Hint,
+    /// The pattern compares indices with the rows of a table.
+    one_hot: bool,
+}
+
+/// What a leaf is for, where its type does not tell.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum Hint {
+    #[default]
+    Nothing,
+    /// Indices of an axis of that size, if it is known.
+    Indices(usize),
+    /// A mask of scores.
+    Mask,
+    /// A number that hides scores.
+    Low,
+    /// Positions along the last axis.
+    Positions,
 }
 
 /// A program of the form of a left side with that as its only result.
@@ -82,9 +95,8 @@ pub(crate) fn instance(left: &Left, choices: &mut Choices, data: &mut Rng, numbe
         bound,
         dtype,
         base,
-        index_below: None,
-        is_mask: false,
-        is_low: false,
+        hint: Hint::Nothing,
+        one_hot: has(&["eq"]) && has(&["matmul"]),
     };
     let Bound::Value(result) = terms.term(Id::from(ast.len() - 1), None)? else { return None };
     let mut module = terms.module;
@@ -261,25 +273,34 @@ impl Terms<'_> {
                 let keys = ty_at(1)?.shape.iter().rev().nth(1)?.clone();
                 let mut shape = first?.shape.to_vec();
                 *shape.last_mut()? = keys;
-                self.is_mask = true;
+                self.hint = Hint::Mask;
                 fixed(self.narrowed(&shape))
             }
             ("pad", 1) => fixed(Vec::new()),
             ("gather", 1) => {
                 let Some(Attr::Int(axis)) = word("axis") else { return None };
-                self.index_below = first?.shape.get(usize::try_from(*axis).ok()?)?.as_size();
+                let size = first?.shape.get(usize::try_from(*axis).ok()?)?.as_size();
+                self.hint = size.map_or(Hint::Nothing, Hint::Indices);
                 let shape: Vec<Dim> = (0..self.choices.below(3)).map(|_| dim(self.choices)).collect();
                 Some(TensorType::new(DType::I64, shape))
             }
-            ("concat", _) => {
+            ("concat", 1..) => {
                 let Some(Attr::Int(axis)) = word("axis") else { return None };
                 let mut shape = first?.shape.to_vec();
                 *shape.get_mut(usize::try_from(*axis).ok()?)? = dim(self.choices);
                 fixed(shape)
             }
             ("where", 2) => {
-                self.is_low = self.choices.once_in(2);
+                self.hint = if self.choices.once_in(2) { Hint::Low } else { Hint::Nothing };
                 Some(self.like(first.as_slice()).with_dtype(ty_at(1)?.dtype))
+            }
+            ("eq", 0) if self.one_hot => {
+                let lead: Vec<Dim> = (0..1 + self.choices.below(2)).map(|_| dim(self.choices)).collect();
+                Some(TensorType::new(DType::I64, lead.into_iter().chain([Dim::ONE])))
+            }
+            ("eq", 1) if self.one_hot => {
+                self.hint = Hint::Positions;
+                fixed(vec![Dim::from(1 + self.choices.below(4) as i64)])
             }
             ("where", 0) => Some(self.like(&[]).with_dtype(DType::Bool)),
             ("reshape" | "transpose", 0) => Some(TensorType::new(self.dtype, self.base.clone())),
@@ -374,7 +395,14 @@ impl Terms<'_> {
             return Some(Bound::Missing);
         }
         let number = self.fixed.get(&var).copied();
-        let (is_mask, is_low) = (std::mem::take(&mut self.is_mask), std::mem::take(&mut self.is_low));
+        let hint = std::mem::take(&mut self.hint);
+        let is_mask = hint == Hint::Mask;
+        if hint == Hint::Positions {
+            let shape = Attr::Dims(ty.shape.clone());
+            let attrs = [("shape", shape), ("axis", Attr::Int(ty.rank() as i64 - 1)), ("dtype", Attr::DType(ty.dtype))];
+            let mut builder = Builder::new(&mut self.module.env, &mut self.module.main);
+            return builder.op1(OpCode::Iota, &[], &attrs).ok().map(Bound::Value);
+        }
         if (is_mask || ty.dtype == DType::Bool) && number.is_none() && ty.rank() >= 2 && self.choices.once_in(2) {
             return self.causal(&ty, is_mask);
         }
@@ -389,13 +417,14 @@ impl Terms<'_> {
         }
         let sizes = ty.sizes()?;
         let count = sizes.iter().product();
-        let below = self.index_below.take();
         let values = match (kind, number) {
-            (7.., None) if is_low && ty.dtype.is_float() => {
+            (7.., None) if hint == Hint::Low && ty.dtype.is_float() => {
                 vec![if ty.dtype == DType::F16 { -65504.0 } else { -1e9 }; count]
             }
-            (..7, None) if below.is_some_and(|below| below > 0) => {
-                (0..count).map(|_| self.data.below(below.unwrap_or(1)) as f64).collect()
+            (..7, None) if matches!(hint, Hint::Indices(1..)) => {
+                let Hint::Indices(size) = hint else { return None };
+                let times = if self.choices.once_in(3) { (count / size).max(1) } else { 0 };
+                (0..count).map(|at| if times > 0 { at / times } else { self.data.below(size) } as f64).collect()
             }
             (7.., Some(number)) => vec![number; count],
             (7.., None) => vec![scalar(self.choices, ty.dtype, self.numbers); count],

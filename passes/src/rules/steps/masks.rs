@@ -4,7 +4,7 @@ use super::dims;
 use crate::egraph::pattern::var;
 use crate::rules::{Match, Step};
 use egg::Var;
-use lathe_ir::{Attr, DType, Dim, Tensor};
+use lathe_ir::{Attr, DType, Dim, OpCode, Tensor};
 
 /// Binds `d` to the list that says of each axis of `x` transposed by `p` what `b` says of it in `x`.
 pub(in crate::rules) fn permuted_dims(d: &str, b: &str, p: &str) -> Step {
@@ -61,6 +61,43 @@ pub(in crate::rules) fn live_entries(live: &str, v: &str, last: &str, x: &str) -
         let id = m.constant(Tensor::from_i64(DType::I64, &[positions.len()], &positions));
         m.set(live, id)?;
         m.set_attr(last, Attr::Int(axis as i64))
+    })
+}
+
+/// `p` counts the rows of the matrix `w` along the last axis of the comparison of `p` and `i`, and `i` has one column:
+/// their equality is one-hot in each row, or zero where `i` is no row. Binds `ok` to the latter as a condition of one
+/// column, and `at` to the rows to take, which is some row where there is none.
+pub(in crate::rules) fn table_rows(found: (&str, &str), i: &str, p: &str, w: &str) -> Step {
+    let (ok, at, i, p, w) = (var(found.0), var(found.1), var(i), var(p), var(w));
+    Box::new(move |m| {
+        let (index, ty, places, w) = (m.id(i)?, m.ty(i)?, m.fact(p)?, m.ty(w)?);
+        let counts = places.index.as_ref().is_some_and(|f| {
+            let (last, others) = f.steps.split_last().unwrap_or((&0, &[]));
+            f.base == 0 && *last == 1 && others.iter().all(|&step| step == 0)
+        });
+        let rows = w.shape.first()?.as_const().filter(|&rows| rows > 1)?;
+        let fits = places.ty.rank() <= ty.rank()
+            && places
+                .ty
+                .shape
+                .split_last()
+                .is_some_and(|(last, lead)| last.is(rows) && lead.iter().all(|dim| dim.is(1)))
+            && ty.rank() >= 2
+            && ty.shape.last()?.is(1);
+        if !counts || !fits || !matches!(ty.dtype, DType::I64 | DType::I32) {
+            return None;
+        }
+        let mut number = |value: i64| m.constant(Tensor::from_i64(ty.dtype, &[], &[value]));
+        let (first, last) = (number(0), number(rows - 1));
+        let above = m.op(OpCode::Le, &[], &[first, index])?;
+        let below = m.op(OpCode::Le, &[], &[index, last])?;
+        let inside = m.op(OpCode::And, &[], &[above, below])?;
+        let low = m.op(OpCode::Max, &[], &[index, first])?;
+        let row = m.op(OpCode::Min, &[], &[low, last])?;
+        let shape = Attr::dims(ty.shape[..ty.rank() - 1].iter().cloned());
+        let row = m.op(OpCode::Reshape, &[("shape", shape)], &[row])?;
+        m.set(ok, inside)?;
+        m.set(at, row)
     })
 }
 

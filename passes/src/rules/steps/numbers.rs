@@ -67,6 +67,16 @@ pub(in crate::rules) fn unscaled_eps(f: &str, e: &str, c: &str) -> Step {
     })
 }
 
+/// Binds `one` to a scalar 1 of the element type of `x`.
+pub(in crate::rules) fn one_like(one: &str, x: &str) -> Step {
+    let (one, x) = (var(one), var(x));
+    Box::new(move |m| {
+        let scalar = Tensor::scalar(m.ty(x)?.dtype, 1.0);
+        let id = m.constant(scalar);
+        m.set(one, id)
+    })
+}
+
 /// Binds `s` to one divided by the scalar `c`, where that is a normal number.
 pub(in crate::rules) fn reciprocal_of(s: &str, c: &str) -> Step {
     let (s, c) = (var(s), var(c));

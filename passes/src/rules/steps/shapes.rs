@@ -86,6 +86,31 @@ pub(in crate::rules) fn reshape_like_product(d: &str, r: &str, s: &str, a: &str,
     })
 }
 
+/// The constant `i` names each position along axis `a` of `x` the same number of times in a row, and all of them; binds
+/// the shapes with an axis of size 1 behind that axis, with the repeats in it, and of the result.
+pub(in crate::rules) fn repeats(shapes: (&str, &str, &str), a: &str, x: &str, i: &str) -> Step {
+    let (s, t, u) = (var(shapes.0), var(shapes.1), var(shapes.2));
+    let (a, x, i) = (var(a), var(x), var(i));
+    Box::new(move |m| {
+        let (axis, ty) = (usize::try_from(m.int(a)?).ok()?, m.ty(x)?);
+        let size = ty.shape.get(axis)?.as_size().filter(|&size| size > 0)?;
+        let index = m.fact(i)?.value.as_deref().or_else(|| m.weight(i))?;
+        let times = index.len() / size;
+        let is_repeat = (0..index.len()).all(|at| times > 0 && index.i64_at(at) == (at / times) as i64);
+        if index.shape().len() != 1 || times < 2 || index.len() != times * size || !is_repeat {
+            return None;
+        }
+        let mut shape = ty.shape.to_vec();
+        shape.insert(axis + 1, Dim::ONE);
+        let mut wide = shape.clone();
+        wide[axis + 1] = Dim::from(times as i64);
+        let result = m.root_ty()?.shape.clone();
+        m.set_attr(s, Attr::dims(shape))?;
+        m.set_attr(t, Attr::dims(wide))?;
+        m.set_attr(u, Attr::Dims(result))
+    })
+}
+
 /// Binds `s` to the shape of what is replaced.
 pub(in crate::rules) fn shape_of_root(s: &str) -> Step {
     let s = var(s);
