@@ -1,6 +1,8 @@
 //! Activations in the spellings of exporters.
 
-use super::steps::{at_most_f32, attr_of_splat, compose_clips, is_between, is_float, is_scalar, reciprocal_of};
+use super::steps::{
+    at_most_f32, attr_of_splat, compose_clips, is_between, is_float, is_scalar, no_bound_is_zero, reciprocal_of,
+};
 
 family! { "activation":
     "gelu-erf" in reals "rounded once": "(mul (mul* ?x (add (erf (mul ?x 0.7071067811865476)) 1)) 0.5)" => "(gelu ?x)";
@@ -27,7 +29,8 @@ family! { "activation":
     "clip-nothing": "(clip ?x)" => "?x";
     "clip-from-max" in reals "a zero may have the other sign": "(max ?x ?c)" => "(clip {lo=?lo} ?x)", where is_float("?x"), is_scalar("?c"), attr_of_splat("?lo", "?c");
     "clip-from-min" in reals "a zero may have the other sign": "(min ?x ?c)" => "(clip {hi=?hi} ?x)", where is_float("?x"), is_scalar("?c"), attr_of_splat("?hi", "?c");
-    "clip-of-clip": "(clip {lo=?l2, hi=?h2} (clip {lo=?l1, hi=?h1} ?x))" => "(clip {lo=?lo, hi=?hi} ?x)", where is_float("?x"), compose_clips("?lo", "?hi", ("?l1", "?h1"), ("?l2", "?h2"));
+    "clip-of-clip": "(clip {lo=?l2, hi=?h2} (clip {lo=?l1, hi=?h1} ?x))" => "(clip {lo=?lo, hi=?hi} ?x)", where is_float("?x"), no_bound_is_zero(&["?l1", "?h1", "?l2", "?h2"]), compose_clips("?lo", "?hi", ("?l1", "?h1"), ("?l2", "?h2"));
+    "clip-of-clip-at-zero" in reals "a zero may have the other sign": "(clip {lo=?l2, hi=?h2} (clip {lo=?l1, hi=?h1} ?x))" => "(clip {lo=?lo, hi=?hi} ?x)", where is_float("?x"), compose_clips("?lo", "?hi", ("?l1", "?h1"), ("?l2", "?h2"));
     "clip-of-relu" in reals "-0 may become 0": "(clip {lo=0, ..} (relu ?x))" => "(clip {lo=0, ..} ?x)";
     "relu-from-clip" in reals "-0 may become 0": "(clip {lo=0} ?x)" => "(relu ?x)";
 }

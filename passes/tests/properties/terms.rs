@@ -423,8 +423,10 @@ impl Terms<'_> {
             }
             (..7, None) if matches!(hint, Hint::Indices(1..)) => {
                 let Hint::Indices(size) = hint else { return None };
-                let times = if self.choices.once_in(3) { (count / size).max(1) } else { 0 };
-                (0..count).map(|at| if times > 0 { at / times } else { self.data.below(size) } as f64).collect()
+                let repeats = self.choices.once_in(3);
+                (0..count)
+                    .map(|at| if repeats { at * size / count.max(1) } else { self.data.below(size) } as f64)
+                    .collect()
             }
             (7.., Some(number)) => vec![number; count],
             (7.., None) => vec![scalar(self.choices, ty.dtype, self.numbers); count],

@@ -131,6 +131,15 @@ pub(super) fn attr_of_splat(attr: &str, x: &str) -> Step {
     })
 }
 
+/// No bound of a clip is a zero, whose sign a clip may keep or not.
+pub(super) fn no_bound_is_zero(bounds: &[&str]) -> Step {
+    let bounds: Vec<Var> = bounds.iter().map(|bound| var(bound)).collect();
+    Box::new(move |m| {
+        let is_other = |bound: &Var| matches!(m.attr(*bound).as_deref(), Some(Attr::Float(bits)) if bits.get() != 0.0);
+        bounds.iter().all(is_other).then_some(())
+    })
+}
+
 /// Binds `lo` and `hi` to the bounds of clipping to `first` and then to `second`.
 pub(super) fn compose_clips(lo: &str, hi: &str, first: (&str, &str), second: (&str, &str)) -> Step {
     let (lo, hi) = (var(lo), var(hi));
