@@ -16,6 +16,8 @@ pub struct Settings {
     pub import: ImportOptions,
     /// Passes and rules.
     pub passes: lathe_passes::Options,
+    /// Algorithms.
+    pub plan: plan::Options,
     /// Target of the machine code.
     pub backend: backend::Options,
 }
@@ -145,7 +147,7 @@ pub fn build(
     timed("optimize", started);
     progress("plan");
     let started = Instant::now();
-    let plan = plan::plan(&module)?;
+    let plan = plan::plan_with(&module, &settings.plan)?;
     timed("plan", started);
     progress("generate code");
     let started = Instant::now();

@@ -3,8 +3,9 @@
 mod native;
 
 use lathe_compiler::plan;
+use lathe_ir::text::{no_weights, parse_module};
 use lathe_ir::{Builder, DType, Env, Graph, Module, OpCode, TensorType};
-use native::{check, op};
+use native::{check, check_within, op};
 
 #[test]
 fn unary_ops() {
@@ -363,6 +364,46 @@ fn resizes() {
             op(&["f32[N,5,6,3]"], &format!("resize(%0) {{sizes = [N, 9, 4, 3], {rest}}}"));
         }
     }
+}
+
+/// Errors up to 1e-5 of the largest value: the bound that Winograd's algorithm is held to.
+#[test]
+fn winograd_convolutions() {
+    let rest = "strides = [1, 1], dilations = [1, 1], pads_before = [1, 1], pads_after = [1, 1]";
+    let graph = |x: &str, y: &str, w: &str, rest: &str| {
+        let symbol = if x.contains('N') { "symbol N : 1..64 ~ 14\n" } else { "" };
+        let sizes = w.split(',').next().expect("output channels").to_owned();
+        format!(
+            "{symbol}weight @0 \"w\" : f32[{w}] = seed 5\nweight @1 \"b\" : f32[{sizes}] = seed 6\n\
+            graph(%0 \"x\": f32[{x}], %1 \"r\": f32[{y}]) {{ %2 = const @0 %3 = const @1 \
+            %4 = conv(%0, %2, %3, %1) {{{rest}}} %5 = conv(%0, %2) {{{rest}}} return %4 \"y\", %5 \"z\" }}"
+        )
+    };
+    for (x, y, w) in [
+        ("1,14,14,32", "1,14,14,48", "48,32,3,3"),
+        ("2,7,7,64", "2,7,7,40", "40,64,3,3"),
+        ("1,30,26,16", "1,30,26,16", "16,16,3,3"),
+        ("N,5,6,16", "N,5,6,33", "33,16,3,3"),
+        ("1,N,9,18", "1,N,9,16", "16,18,3,3"),
+        ("1,9,N,16", "1,9,N,16", "16,16,3,3"),
+    ] {
+        let text = graph(x, y, w, &format!("{rest}, act = \"relu\""));
+        check_within(&text, 5.0);
+        let module = parse_module(&text, &no_weights).expect("parses");
+        let kernels = |inexact_algorithms| {
+            let planned = plan::plan_with(&module, &plan::Options { inexact_algorithms }).expect("plans");
+            planned.program.kernels.iter().filter(|kernel| kernel.name.starts_with("winograd")).count()
+        };
+        assert_eq!((kernels(true), kernels(false)), (2, 0), "{x}");
+    }
+    // Integers in floats: the sums are exact, and so is the result.
+    let ones = vec!["1"; 16 * 16 * 9].join(", ");
+    let text = format!(
+        "weight @0 \"w\" : f32[16,16,3,3] = [{ones}]\n\
+        graph(%0 \"x\": i32[1,14,14,16]) {{ %1 = const @0 %2 = cast(%0) {{to = f32}} \
+        %3 = conv(%2, %1) {{{rest}}} %4 = cast(%3) {{to = i32}} return %4 \"y\" }}"
+    );
+    check(&text);
 }
 
 /// Groups are bounded: neither recursion nor one kernel may grow with the length of a chain.

@@ -4,6 +4,7 @@ use super::{Failure, inputs};
 use crate::backend;
 use crate::onnx::import::{DimBound, ImportOptions};
 use crate::pipeline::{Settings, Source};
+use crate::plan;
 use clap::Args;
 use lathe_ir::TensorType;
 use std::path::PathBuf;
@@ -24,7 +25,7 @@ pub(super) struct ModelArgs {
     /// one number fills the input's shape. The input is none of the compiled program's. May be repeated
     #[arg(long = "const", value_name = "INPUT=V|x.npy")]
     consts: Vec<String>,
-    /// Use bit-exact rewrites only
+    /// Use bit-exact rewrites and direct algorithms only
     #[arg(long)]
     strict: bool,
     /// Least CPU of the generated code: x86-64-v3 or x86-64-v4
@@ -89,7 +90,8 @@ impl ModelArgs {
             ..lathe_passes::Options::default()
         };
         let target = backend::Target { cpu, ..backend::Target::default() };
-        Ok(Settings { import, passes, backend: backend::Options { target, ..backend::Options::default() } })
+        let plan = plan::Options { inexact_algorithms: !self.strict };
+        Ok(Settings { import, passes, plan, backend: backend::Options { target, ..backend::Options::default() } })
     }
 }
 

@@ -51,7 +51,7 @@ pub(super) fn run(args: &InspectArgs, out: &mut dyn Write) -> Result<(), Failure
         return Ok(());
     }
     lathe_passes::optimize(&mut module, &settings.passes)?;
-    let plan = plan::plan(&module)?;
+    let plan = plan::plan_with(&module, &settings.plan)?;
     if args.show == What::Loops {
         let _ = write!(out, "{}", plan.program);
         return Ok(());

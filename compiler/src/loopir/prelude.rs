@@ -17,6 +17,7 @@ const FILES: &[(&str, &str)] = &[
     ("movement.loop", include_str!("prelude/movement.loop")),
     ("gemm.loop", include_str!("prelude/gemm.loop")),
     ("spatial.loop", include_str!("prelude/spatial.loop")),
+    ("winograd.loop", include_str!("prelude/winograd.loop")),
 ];
 
 #[derive(Debug)]

@@ -3,6 +3,7 @@
 //! Ops are lowered in order. A value is one of three: *inlined* into its only user (an elementwise op whose user is
 //! elementwise), a *view* of another value's memory, or the *root* of memory of its own that some kernel writes.
 
+use super::Options;
 use super::dims::DimMap;
 use super::scalar::scalar_type;
 use super::schedule::Step;
@@ -29,6 +30,8 @@ const GROUP_OPS: usize = 64;
 pub(crate) struct Lowering<'m> {
     /// What is lowered.
     pub(crate) module: &'m Module,
+    /// What may be chosen.
+    pub(crate) options: &'m Options,
     /// Its main graph.
     pub(crate) graph: &'m Graph,
     /// The program so far.
@@ -83,7 +86,7 @@ fn elementwise_groups(graph: &Graph, uses: &[u32], users: &BTreeMap<ValueId, OpI
 
 impl<'m> Lowering<'m> {
     /// Lowering of a module's main graph, with inlining and last uses decided.
-    pub(crate) fn new(module: &'m Module) -> Lowering<'m> {
+    pub(crate) fn new(module: &'m Module, options: &'m Options) -> Lowering<'m> {
         let graph = &module.main;
         let uses = graph.use_counts();
         let mut users: BTreeMap<ValueId, OpId> = BTreeMap::new();
@@ -108,6 +111,7 @@ impl<'m> Lowering<'m> {
         }
         Lowering {
             module,
+            options,
             graph,
             out: ProgramBuilder::new(),
             dims: DimMap::default(),

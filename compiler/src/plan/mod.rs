@@ -43,9 +43,28 @@ pub struct Plan {
     pub arena_bytes: i64,
 }
 
-/// Plans the main graph of a verified module.
+/// What may be chosen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// Whether algorithms may be taken that are exact in the reals only: Winograd's for 3x3 convolutions, whose rounding
+    /// errors are a few times those of the sums it replaces, and in which an infinity becomes NaN. Off with `--strict`.
+    pub inexact_algorithms: bool,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options { inexact_algorithms: true }
+    }
+}
+
+/// Plans the main graph of a verified module with the default options.
 pub fn plan(module: &Module) -> Result<Plan, Diagnostics> {
-    let mut l = lowering::Lowering::new(module);
+    plan_with(module, &Options::default())
+}
+
+/// Plans the main graph of a verified module.
+pub fn plan_with(module: &Module, options: &Options) -> Result<Plan, Diagnostics> {
+    let mut l = lowering::Lowering::new(module, options);
     let mut problems = Diagnostics::default();
     for symbol in entry::untold(module) {
         let message = format!("no input has {symbol} for a dimension by itself, so that its size would not be known");

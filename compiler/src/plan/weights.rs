@@ -27,6 +27,8 @@ enum Form {
     Conv { groups: usize, m: usize, c: usize, taps: usize },
     /// f32 depthwise weights [c, taps] as [taps][c].
     Depthwise { c: usize, taps: usize },
+    /// f32 convolution weights [m, c, 3, 3] transformed for Winograd's F(4x4, 3x3), as 36 matrices [c, m] in column panels.
+    Winograd { m: usize, c: usize },
 }
 
 #[derive(Clone, Debug)]
@@ -75,6 +77,11 @@ impl WeightTable {
     /// f32 depthwise weights, channels last.
     pub fn depthwise(&mut self, tensor: &Tensor, c: usize, taps: usize) -> WeightId {
         self.add(tensor, Form::Depthwise { c, taps }, (c * taps * 4) as u64)
+    }
+
+    /// f32 weights of a 3x3 convolution, transformed for `wino_in_f32` and `wino_out_f32`: 36 matrices as in `panels`.
+    pub fn winograd(&mut self, tensor: &Tensor, m: usize, c: usize) -> WeightId {
+        self.add(tensor, Form::Winograd { m, c }, (36 * m.div_ceil(16) * 16 * c * 4) as u64)
     }
 
     fn add(&mut self, tensor: &Tensor, form: Form, bytes: u64) -> WeightId {
@@ -176,8 +183,41 @@ impl Entry {
                 }
                 Ok(())
             }
+            Form::Winograd { m, c } => {
+                let weight = |index: usize| f64::from(f32::from_le_bytes(at(index)));
+                let mut panel = vec![0u8; c * 64];
+                for plane in 0..36 {
+                    for first in (0..m).step_by(16) {
+                        panel.fill(0);
+                        for channel in 0..c {
+                            for lane in 0..(m - first).min(16) {
+                                let kernel = ((first + lane) * c + channel) * 9;
+                                let value = transformed(plane, |tap| weight(kernel + tap)) as f32;
+                                let to = (channel * 16 + lane) * 4;
+                                panel[to..to + 4].copy_from_slice(&value.to_le_bytes());
+                            }
+                        }
+                        out.write_all(&panel)?;
+                    }
+                }
+                Ok(())
+            }
         }
     }
+}
+
+/// Element `plane` of 6x6 of a 3x3 kernel transformed for F(4x4, 3x3), rounded once when it is stored.
+fn transformed(plane: usize, weight: impl Fn(usize) -> f64) -> f64 {
+    const G: [[f64; 3]; 6] = [
+        [1.0 / 4.0, 0.0, 0.0],
+        [-1.0 / 6.0, -1.0 / 6.0, -1.0 / 6.0],
+        [-1.0 / 6.0, 1.0 / 6.0, -1.0 / 6.0],
+        [1.0 / 24.0, 1.0 / 12.0, 1.0 / 6.0],
+        [1.0 / 24.0, -1.0 / 12.0, 1.0 / 6.0],
+        [0.0, 0.0, 1.0],
+    ];
+    let (row, column) = (&G[plane / 6], &G[plane % 6]);
+    (0..9).map(|tap| row[tap / 3] * column[tap % 3] * weight(tap)).sum()
 }
 
 /// True if the packed forms, which are f32 only, can be made of the tensor.
@@ -223,5 +263,22 @@ mod tests {
         let mut table = WeightTable::default();
         table.depthwise(&tensor, 6, 2);
         assert_eq!(floats(&table), [0., 2., 4., 6., 8., 10., 1., 3., 5., 7., 9., 11.]);
+    }
+
+    #[test]
+    fn winograd_transforms_each_kernel() {
+        // [m = 1, c = 2, 3, 3]: a kernel with its middle alone, and one of ones.
+        let mut values = vec![0.0; 18];
+        values[4] = 36.0;
+        values[9..].fill(1.0);
+        let mut table = WeightTable::default();
+        table.winograd(&Tensor::from_f32(&[1, 2, 3, 3], &values), 1, 2);
+        let packed = floats(&table);
+        assert_eq!(packed.len(), 36 * 2 * 16);
+        let at = |plane: usize, channel: usize| packed[(plane * 2 + channel) * 16];
+        // G[1][1] = -1/6, G[2][1] = 1/6, G[3][1] = 1/12; the sums of G's rows are 1/4, -1/2, -1/6, 7/24, 1/8, 1.
+        assert_eq!((at(0, 0), at(7, 0), at(8, 0), at(21, 0)), (0.0, 1.0, -1.0, 0.25));
+        assert_eq!((at(0, 1), at(1, 1), at(35, 1)), (1.0 / 16.0, -1.0 / 8.0, 1.0));
+        assert!(packed.iter().skip(1).step_by(16).all(|&value| value == 0.0));
     }
 }

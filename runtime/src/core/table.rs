@@ -383,6 +383,22 @@ kernels! {
     fn v_quantize(
         n: I64, x: Ptr, sx: I64, scale: Ptr, ss: I64, zero: Ptr, sz: I64, lo: F32, hi: F32, y: Ptr,
     ) = tiers binary::v_quantize;
+
+    // -- Winograd F(4x4, 3x3), see kernels/winograd.rs
+
+    /// Transforms `count` tiles of 6x6 inputs, from tile `first` on. The outputs are cut into tiles of 4x4, `across` to a row;
+    /// tile (r, c) begins at input row 4r - pt, column 4c - pl; what lies outside of the image is 0. Images as in
+    /// `conv2d_f32`. Element (p, t, i), p in 0..36, goes to v[p * plane + t * c + i].
+    fn wino_in_f32(
+        x: Ptr, h: I64, w: I64, c: I64, x_pix: I64, pt: I64, pl: I64, across: I64, first: I64, count: I64, v: Ptr,
+        plane: I64,
+    ) = tiers winograd::wino_in_f32;
+    /// The way back: tiles of 4x4 outputs from m[p * plane + t * co + o], then bias (or null), res (or null) and act as in
+    /// `conv2d_f32`; outputs beyond oh and ow are left out.
+    fn wino_out_f32(
+        m: Ptr, plane: I64, co: I64, y: Ptr, oh: I64, ow: I64, y_pix: I64, across: I64, first: I64, count: I64, bias: Ptr,
+        res: Ptr, act: I64, p0: F32, p1: F32,
+    ) = tiers winograd::wino_out_f32;
 }
 
 /// Raised when the layout of `RunCtx`, `Status` or `ModelCode`, or the meaning of a kernel's argument changes.

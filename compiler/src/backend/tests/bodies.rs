@@ -2,6 +2,7 @@
 //! kernel of a tier, and in the interpreter, where it is the body in loop IR.
 
 use super::native::run_blob_on;
+use super::spatial;
 use crate::backend::{Options, compile};
 use crate::loopir::interp::{InterpOptions, Tensor, interpret, is_scalar};
 use crate::loopir::{Expr, PlanSlot, ProgramBuilder, Type};
@@ -11,7 +12,7 @@ use std::collections::BTreeSet;
 
 /// One argument of a call.
 #[derive(Clone)]
-enum A {
+pub(super) enum A {
     I(i64),
     F(f32),
     Null,
@@ -31,7 +32,7 @@ enum A {
 use A::{Bytes, F, I, In, Null, Out, OutBytes, Scratch, Zeroed};
 
 /// Values between -4 and 4, from a seed.
-fn values(n: usize, seed: u64) -> Vec<f32> {
+pub(super) fn values(n: usize, seed: u64) -> Vec<f32> {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     (0..n)
         .map(|_| {
@@ -148,7 +149,7 @@ fn check_call(kernel: &str, args: &[A]) {
 
 const SIZES: [usize; 7] = [0, 1, 7, 16, 37, 64, 130];
 
-fn len(n: usize) -> A {
+pub(super) fn len(n: usize) -> A {
     I(n as i64)
 }
 
@@ -272,7 +273,8 @@ fn call_all() -> BTreeSet<&'static str> {
     call("set_status", &[OutBytes(16), I(4), I(7), I(-9)]);
     call("set_status", &[Zeroed(16), I(4), I(7), I(-9)]);
     gemm_calls(&mut call);
-    spatial_calls(&mut call);
+    spatial::convolutions_and_pools(&mut call);
+    spatial::winograd(&mut call);
     called
 }
 
@@ -356,90 +358,6 @@ fn gemm_calls(call: &mut dyn FnMut(&'static str, &[A])) {
                         scratch,
                     ],
                 );
-            }
-        }
-    }
-}
-
-/// Height, width, channels, kernel, output, strides, dilations, padding (top, left, bottom, right).
-struct Window {
-    h: usize,
-    w: usize,
-    k: (usize, usize),
-    s: (usize, usize),
-    d: (usize, usize),
-    pad: [usize; 4],
-}
-
-fn spatial_calls(call: &mut dyn FnMut(&'static str, &[A])) {
-    let windows = [
-        Window { h: 6, w: 7, k: (3, 3), s: (1, 1), d: (1, 1), pad: [1, 1, 1, 1] },
-        Window { h: 9, w: 8, k: (3, 2), s: (2, 3), d: (1, 1), pad: [0, 1, 1, 0] },
-        Window { h: 8, w: 9, k: (2, 3), s: (1, 2), d: (2, 2), pad: [1, 2, 0, 2] },
-        Window { h: 5, w: 5, k: (1, 1), s: (1, 1), d: (1, 1), pad: [0; 4] },
-        Window { h: 9, w: 17, k: (5, 5), s: (1, 1), d: (1, 1), pad: [2, 2, 2, 2] },
-    ];
-    for win in &windows {
-        let out = |n: usize, before: usize, after: usize, k: usize, s: usize, d: usize| {
-            (n + before + after - (d * (k - 1) + 1)) / s + 1
-        };
-        let oh = out(win.h, win.pad[0], win.pad[2], win.k.0, win.s.0, win.d.0);
-        let ow = out(win.w, win.pad[1], win.pad[3], win.k.1, win.s.1, win.d.1);
-        let (begin, end) = (oh / 3, oh);
-        for (ci, co) in [(3, 5), (16, 16), (5, 33)] {
-            let geometry = |y: A, y_pix: usize| {
-                vec![
-                    y,
-                    len(oh),
-                    len(ow),
-                    len(y_pix),
-                    len(win.s.0),
-                    len(win.s.1),
-                    len(win.d.0),
-                    len(win.d.1),
-                    len(win.pad[0]),
-                    len(win.pad[1]),
-                    len(begin),
-                    len(end),
-                ]
-            };
-            let x_pix = ci + 2;
-            let image = || vec![In(values(win.h * win.w * x_pix, 40)), len(win.h), len(win.w), len(ci), len(x_pix)];
-            let size = || vec![len(win.k.0), len(win.k.1)];
-            let y_pix = co + 1;
-            let y = || Out(oh * ow * y_pix);
-            for (act, with) in [(0, false), (1, true)] {
-                let bias = if with { In(values(co, 41)) } else { Null };
-                let res = if with { In(values(oh * ow * y_pix, 42)) } else { Null };
-                let panels = co.div_ceil(16);
-                let mut weights = values(panels * win.k.0 * win.k.1 * ci * 16, 43);
-                for (i, w) in weights.iter_mut().enumerate() {
-                    let block = win.k.0 * win.k.1 * ci * 16;
-                    // Small, so that the order of the sum stays within the tolerance; padding channels are zero.
-                    *w *= if i / block * 16 + i % 16 < co { 0.1 } else { 0.0 };
-                }
-                let mut args = image();
-                args.extend([In(weights), len(co)]);
-                args.extend(size());
-                args.extend(geometry(y(), y_pix));
-                args.extend([bias, res, I(act), F(0.0), F(0.0)]);
-                call("conv2d_f32", &args);
-                let bias = if with { In(values(ci, 44)) } else { Null };
-                let mut args = image();
-                args.push(In(values(win.k.0 * win.k.1 * ci, 45)));
-                args.extend(size());
-                args.extend(geometry(Out(oh * ow * (ci + 1)), ci + 1));
-                args.extend([bias, I(act), F(0.0), F(0.0)]);
-                call("dwconv2d_f32", &args);
-            }
-            let mut args = image();
-            args.extend(size());
-            args.extend(geometry(Out(oh * ow * (ci + 1)), ci + 1));
-            call("maxpool2d_f32", &args);
-            for include in [0, 1] {
-                let mut args = args.clone();
-                args.extend([I(include), len(win.pad[2]), len(win.pad[3])]);
-                call("avgpool2d_f32", &args);
             }
         }
     }

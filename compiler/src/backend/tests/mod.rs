@@ -3,6 +3,7 @@
 mod bodies;
 mod native;
 mod random;
+mod spatial;
 
 use super::{CodeBlob, Options, compile};
 use crate::loopir::interp::{InterpOptions, Outcome, Tensor, interpret};

@@ -7,7 +7,7 @@ use super::super::lowering::{Lowered, Lowering};
 use super::super::scalar::activation_args;
 use super::super::weights::can_pack;
 use super::matmul::{blocks, round_up};
-use super::{optional_buffer, window};
+use super::{optional_buffer, window, winograd};
 use crate::loopir::{BufferId, Expr, Type};
 use lathe_ir::{DType, Dim, Op};
 
@@ -17,30 +17,30 @@ const TILE_FLOPS: i64 = 16_000_000;
 const SMALL_IMAGE: i64 = 256;
 
 /// What every variant needs, two spatial axes always (a 1-D convolution has height 1).
-struct Conv {
-    node: i32,
-    x: BufferId,
-    x_start: Expr,
-    y: BufferId,
-    bias: Option<(BufferId, Expr)>,
-    res: Option<(BufferId, Expr)>,
-    images: Dim,
+pub(super) struct Conv {
+    pub(super) node: i32,
+    pub(super) x: BufferId,
+    pub(super) x_start: Expr,
+    pub(super) y: BufferId,
+    pub(super) bias: Option<(BufferId, Expr)>,
+    pub(super) res: Option<(BufferId, Expr)>,
+    pub(super) images: Dim,
     /// Input height, width; output height, width.
-    h: Dim,
-    w: Dim,
-    oh: Dim,
-    ow: Dim,
+    pub(super) h: Dim,
+    pub(super) w: Dim,
+    pub(super) oh: Dim,
+    pub(super) ow: Dim,
     /// Input and output channels, in all.
-    c: i64,
-    m: i64,
-    kernel: [i64; 2],
-    strides: [i64; 2],
-    dilations: [i64; 2],
-    pads: [i64; 2],
-    groups: i64,
+    pub(super) c: i64,
+    pub(super) m: i64,
+    pub(super) kernel: [i64; 2],
+    pub(super) strides: [i64; 2],
+    pub(super) dilations: [i64; 2],
+    pub(super) pads: [i64; 2],
+    pub(super) groups: i64,
     /// Distance between images.
-    x_image: Dim,
-    x_pix: i64,
+    pub(super) x_image: Dim,
+    pub(super) x_pix: i64,
 }
 
 impl Conv {
@@ -109,6 +109,8 @@ pub(super) fn lower(l: &mut Lowering<'_>, op: &Op) -> Lowered {
         pointwise(l, op, &conv, tensor);
     } else if conv.groups == conv.c && conv.m == conv.c && conv.res.is_none() {
         depthwise(l, op, &conv, tensor);
+    } else if winograd::pays(l, &conv, tensor) {
+        winograd::lower(l, op, &conv, tensor);
     } else {
         direct(l, op, &conv, tensor);
     }

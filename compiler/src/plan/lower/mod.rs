@@ -15,6 +15,7 @@ mod reduce;
 mod resize;
 mod scan;
 mod window;
+mod winograd;
 
 use super::lowering::{Lowered, Lowering, is_view_op};
 use super::scalar::scalar_op;

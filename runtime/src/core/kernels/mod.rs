@@ -37,3 +37,4 @@ pub(crate) mod softmax;
 pub(crate) mod transpose;
 pub(crate) mod vector;
 pub(crate) mod window;
+pub(crate) mod winograd;
