@@ -7,8 +7,8 @@
 //! positions (`egraph::index`), becomes the attribute `causal`.
 
 use super::steps::{
-    attr_of_splat, hides_the_future, is_causal_mask, is_const, is_float, is_positive, is_scalar, last_axis,
-    rank_at_least, swap_last,
+    attr_of_splat, hides_the_future, is_causal_condition, is_causal_mask, is_const, is_float, is_positive, is_scalar,
+    last_axis, rank_at_least, swap_last,
 };
 
 macro_rules! scores {
@@ -50,6 +50,7 @@ family! { "attention":
     "scale-after-mask" in reals "reassociated": "(mul (add* (matmul ?q ?kt) ?m) ?s)" => "(add (mul (matmul ?q ?kt) ?s) (mul ?m ?s))", where is_const("?s"), is_scalar("?s"), is_positive("?s"), rank_at_least("?kt", 3);
     "mask-by-arithmetic" in reals "-0 may become 0": "(mul (sub 1 (cast {to=?t} ?c)) ?low)" => "(where ?c 0 ?low)", where is_scalar("?low"), is_float("?low");
     "mask-the-future" in reals "scores as low as the mask": "(softmax {..} (where ?c ?s ?low))" => "(softmax {..} (add ?s (where ?c 0 ?low)))", where is_scalar("?low"), last_axis("?axis", "?s"), hides_the_future("?c", "?low", "?s");
+    "attention-causal-and-masked" in reals "scores that are infinite or NaN": "(attention {scale=?scale, nan_to_zero=?n} ?q ?k ?v (where (and* ?c ?p) 0 -inf))" => "(attention {scale=?scale, causal=true, nan_to_zero=?n} ?q ?k ?v (where ?p 0 -inf))", where is_causal_condition("?c", "?q", "?k");
     "attention-causal" in reals "scores as low as the mask": "(attention {scale=?scale, nan_to_zero=?n} ?q ?k ?v ?mask)" => "(attention {scale=?scale, causal=true, nan_to_zero=?n} ?q ?k ?v)", where is_causal_mask("?mask", "?q", "?k");
     "mask-by-where" in reals "scores under the mask that are infinite or NaN": "(softmax {..} (where ?m ?s -inf))" => "(softmax {..} (add ?s (where ?m 0 -inf)))";
     "attention" in reals "rounded once": rows!(plain) => "(attention {scale=1} ?q ?k ?v)", where last_axis("?a", "?v"), swap_last("?k", "?kt");

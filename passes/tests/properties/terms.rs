@@ -79,7 +79,7 @@ pub(crate) fn instance(left: &Left, choices: &mut Choices, data: &mut Rng, numbe
         module.env.symbols.insert(Symbol::new(name), SymbolInfo { lo: 0, hi: Some(MOST), ..SymbolInfo::default() });
     }
     let has = |names: &[&str]| codes.iter().any(|code| names.contains(&code.name()));
-    let is_logic = has(&["and", "or", "xor", "not"]) && !has(&["lt", "le", "eq", "isnan"]);
+    let is_logic = has(&["and", "or", "xor", "not"]) && !has(&["lt", "le", "eq", "isnan", "attention"]);
     let dtype = if is_logic { DType::Bool } else { main_dtype(choices) };
     let rank = choices.pick(&[0, 1, 2, 2, 3, 3, 4]);
     let base = (0..rank).map(|_| dim(choices)).collect();
@@ -302,7 +302,7 @@ impl Terms<'_> {
                 self.hint = Hint::Positions;
                 fixed(vec![Dim::from(1 + self.choices.below(4) as i64)])
             }
-            ("where", 0) => Some(self.like(&[]).with_dtype(DType::Bool)),
+            ("where", 0) | ("and" | "or" | "xor" | "not", _) => Some(self.like(&[]).with_dtype(DType::Bool)),
             ("reshape" | "transpose", 0) => Some(TensorType::new(self.dtype, self.base.clone())),
             _ => {
                 let skip = usize::from(code.name() == "where");

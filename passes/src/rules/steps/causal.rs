@@ -71,6 +71,18 @@ pub(in crate::rules) fn is_causal_mask(mask: &str, q: &str, k: &str) -> Step {
     })
 }
 
+/// The condition `c` is true where a query of `q` may see a key of `k`, and nowhere else.
+pub(in crate::rules) fn is_causal_condition(c: &str, q: &str, k: &str) -> Step {
+    let (c, q, k) = (var(c), var(q), var(k));
+    Box::new(move |m| {
+        let (condition, q, k) = (m.ty(c)?, m.ty(q)?, m.ty(k)?);
+        let (queries, keys) = (q.shape.iter().rev().nth(1)?, k.shape.iter().rev().nth(1)?);
+        let [.., rows, columns] = condition.shape.as_slice() else { return None };
+        let Border::UpTo(n) = border(m.egraph(), m.id(c)?)? else { return None };
+        (rows == queries && columns == keys && n == ahead(queries, keys)?).then_some(())
+    })
+}
+
 fn is_triangle(mask: &Tensor, ahead: i64) -> bool {
     let [.., rows, columns] = *mask.shape() else { return false };
     let is_right = |at: usize| {
