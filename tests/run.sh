@@ -18,7 +18,8 @@ step "cargo test"
 INSTA_UPDATE=no cargo test --workspace --release
 
 step "trained models against onnxruntime"
-"$python" tests/scripts/match.py digits magika oww_melspectrogram oww_embedding ppocr_v4_det dnsmos_sig_bak_ovr
+"$python" tests/scripts/match.py --sizes digits magika oww_melspectrogram oww_embedding ppocr_v4_det ppocr_v2_cls \
+    dnsmos_sig_bak_ovr
 
 step "small models of the zoo, at several sizes"
 "$python" tests/scripts/match.py --zoo --sizes mobilenet_v2 deit_tiny.traced whisper_tiny_enc minilm minilm.traced

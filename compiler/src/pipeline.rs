@@ -1,6 +1,7 @@
 //! The way of a model as one call: file, module, optimised module, plan, machine code.
 
 use crate::artifact::{self, Compiled};
+use crate::limits::Limits;
 use crate::onnx::import::{self, ImportOptions, Refusal};
 use crate::onnx::model::OnnxFile;
 use crate::{backend, plan};
@@ -20,6 +21,8 @@ pub struct Settings {
     pub plan: plan::Options,
     /// Target of the machine code.
     pub backend: backend::Options,
+    /// How much memory the program may need.
+    pub limits: Limits,
 }
 
 /// A compiled model with what is worth telling of its making.
@@ -147,7 +150,9 @@ pub fn build(
     timed("optimize", started);
     progress("plan");
     let started = Instant::now();
+    settings.limits.check_module(&module)?;
     let plan = plan::plan_with(&module, &settings.plan)?;
+    settings.limits.check_plan(&plan)?;
     timed("plan", started);
     progress("generate code");
     let started = Instant::now();

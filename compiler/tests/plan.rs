@@ -1,5 +1,11 @@
 //! Every op planned, compiled and run, against the reference evaluator.
 
+#[path = "plan/bad_cases.rs"]
+mod bad_cases;
+#[path = "plan/bad_data.rs"]
+mod bad_data;
+#[path = "plan/data.rs"]
+mod data;
 mod native;
 
 use lathe_compiler::plan;

@@ -16,6 +16,12 @@ use lathe_ir::{Builder, Diagnostics, Env, Graph, Module, Op, OpCode, Tensor, Ten
 /// How many bytes more than its operands a folded result may have.
 const GROWTH: usize = 1 << 20;
 
+/// All that is folded may have this many times the bytes of the module's weights, and [`FREE`] more: a chain of ops that
+/// each double their operand makes terabytes of a few bytes.
+const BUDGET: usize = 8;
+/// Bytes that may be folded whatever the weights are.
+const FREE: usize = 256 << 20;
+
 /// Movement of weights of at most this size in bytes is evaluated whoever reads it.
 const SMALL: usize = 64 << 10;
 
@@ -113,11 +119,14 @@ fn evaluate(graph: &Graph, env: &Env, evaluator: &dyn ConstEvaluator) -> Folded 
     let mut folded = Folded { done: vec![false; count], values: vec![None; count] };
     let mut uses = graph.use_counts();
     let packed = packed_views(graph);
+    let weights: usize = env.weights.iter().map(|weight| weight.value.bytes().len()).sum();
+    let mut left = weights.saturating_mul(BUDGET).saturating_add(FREE);
     for (_, op) in graph.iter() {
         if packed[op.results[0].index()] {
             continue;
         }
-        let Some(values) = evaluate_op(graph, env, evaluator, op, &folded.values) else { continue };
+        let Some(values) = evaluate_op(graph, env, evaluator, op, &folded.values, left) else { continue };
+        left = left.saturating_sub(values.iter().map(|value| value.bytes().len()).sum());
         for (&id, tensor) in op.results.iter().zip(values) {
             folded.done[id.index()] = true;
             folded.values[id.index()] = (uses[id.index()] > 0).then_some(tensor);
@@ -168,8 +177,10 @@ fn evaluate_op(
     evaluator: &dyn ConstEvaluator,
     op: &Op,
     values: &[Option<Tensor>],
+    left: usize,
 ) -> Option<Vec<Tensor>> {
-    if op.code == OpCode::Const || !op.regions.is_empty() {
+    // A size that was data stays a definition, whatever is known of it: types mention its symbol.
+    if op.code == OpCode::Const || op.code.def().traits.data_dependent || !op.regions.is_empty() {
         return None;
     }
     let value = |id: ValueId| values[id.index()].clone().or_else(|| graph.constant(env, id).cloned());
@@ -179,7 +190,7 @@ fn evaluate_op(
         .map(|operand| operand.map_or(Some(None), |id| value(id).map(Some)))
         .collect::<Option<_>>()?;
     let results: Vec<TensorType> = op.results.iter().map(|&value| graph.ty(value).clone()).collect();
-    if !worth_it(&operands, &results) {
+    if !worth_it(&operands, &results, left) {
         return None;
     }
     let types: Vec<Option<TensorType>> = operands.iter().map(|operand| operand.as_ref().map(Tensor::ty)).collect();
@@ -190,11 +201,12 @@ fn evaluate_op(
     evaluator.eval(&const_op).ok().flatten().filter(|values| values.len() == results.len())
 }
 
-fn worth_it(operands: &[Option<Tensor>], results: &[TensorType]) -> bool {
+/// Whether the results are not much larger than the operands and within what is left of the budget.
+fn worth_it(operands: &[Option<Tensor>], results: &[TensorType], left: usize) -> bool {
     let before: usize = operands.iter().flatten().map(|tensor| tensor.bytes().len()).sum();
     let after = results.iter().try_fold(0usize, |sum, ty| {
         let count = ty.sizes()?.into_iter().try_fold(ty.dtype.size(), usize::checked_mul)?;
         sum.checked_add(count)
     });
-    after.is_some_and(|after| after <= before.saturating_add(GROWTH))
+    after.is_some_and(|after| after <= before.saturating_add(GROWTH).min(left))
 }

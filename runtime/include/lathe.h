@@ -25,7 +25,7 @@ typedef enum lathe_status {
   LATHE_SHAPE_MISMATCH = 2,     /* dimensions that contradict the model or each other, or memory too small for them */
   LATHE_DTYPE_MISMATCH = 3,     /* another element type than the model's */
   LATHE_INDEX_OUT_OF_RANGE = 4, /* an index in the data, such as a token id, outside of its dimension */
-  LATHE_DIVISION_BY_ZERO = 5,   /* of integers */
+  LATHE_DIVISION_BY_ZERO = 5,   /* of integers; also: of the least one by -1 */
   LATHE_SIZE_OVER_BOUND = 6,    /* a size over the bound given at compile time */
   LATHE_CPU_TOO_OLD = 7,        /* the processor lacks instructions that the model was compiled for */
   LATHE_ABI_MISMATCH = 8,       /* the model was compiled for another version of the runtime */

@@ -5,6 +5,7 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test stops where it goes wrong")]
 
+mod bad_data;
 mod c;
 mod case;
 mod command_line;

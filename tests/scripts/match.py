@@ -5,8 +5,8 @@ usage: match.py [ID ...]              trained models, fetched where missing (def
        match.py --zoo [ID ...]        models of tests/zoo, filled one at a time and deleted after
        match.py --file MODEL.onnx     any model; sizes by --dim NAME=N
 
-Options: --sizes also compiles each zoo model once with bounded dimensions and runs that artifact at other sizes (text
-at 7 and 333 tokens, images at batch 3); --seeds N draws N inputs; --threads N; --minutes N, the limit for one command.
+Options: --sizes also compiles each zoo model, and each trained one that lists an "artifact", once with bounded dimensions
+and runs that artifact at other sizes (text at 7 and 333 tokens, images at batch 3, or the shapes listed); --seeds N draws N inputs; --threads N; --minutes N, the limit for one command.
 One line per case: the measured error, the seconds and the peak memory of the command. Exit status 1 if any differs."""
 import argparse
 import concurrent.futures
@@ -92,9 +92,9 @@ class Table:
         self.row(model, case, not bad, "; ".join(bad[:3]) or "; ".join(text for _, _, text in rows[:3]), ran)
 
 
-def check(table, model, path, entry, args, folder, dims=None, artifact=None, seed=0):
-    """One case: reference, run, compare. `folder` is emptied by the caller."""
-    sizes = " ".join(f"{name}={size}" for name, size in (dims or {}).items()) or "as listed"
+def check(table, model, path, entry, args, folder, dims=None, artifact=None, seed=0, sizes=None):
+    """One case: reference, run, compare. `folder` is emptied by the caller; `sizes` says what is special about it."""
+    sizes = sizes or " ".join(f"{name}={size}" for name, size in (dims or {}).items()) or "as listed"
     case = f"{sizes}{f' seed {seed}' if seed else ''}{' .lathe' if artifact else ''}"
     expected, got = folder / "want", folder / "got"
     for old in (*expected.glob("*"), *got.glob("*")):
@@ -108,8 +108,10 @@ def check(table, model, path, entry, args, folder, dims=None, artifact=None, see
 
 def check_sizes(table, model, path, entry, args, folder):
     """One artifact for a range of sizes, run at several of them."""
-    batch, seq = entry.get("batch", []), entry.get("seq", [])
-    if seq:
+    batch, seq, listed = entry.get("batch", []), entry.get("seq", []), entry.get("artifact")
+    if listed:
+        bounds, cases = listed["bounds"], []
+    elif seq:
         bounds = {**dict.fromkeys(entry["dims"], "1"), **dict.fromkeys(seq, "1..512")}
         cases = [dict.fromkeys(seq, tokens) for tokens in TOKENS]
     elif batch:
@@ -125,6 +127,10 @@ def check_sizes(table, model, path, entry, args, folder):
     if ran.status == 0:
         for dims in cases:
             check(table, model, path, entry, args, folder, dims, artifact)
+        for shapes in listed["shapes"] if listed else ():
+            inputs = [{**one, "shape": shapes[one["name"]]} for one in entry["inputs"]]
+            sizes = " ".join("x".join(map(str, shape)) for shape in shapes.values())
+            check(table, model, path, {**entry, "inputs": inputs}, args, folder, None, artifact, sizes=sizes)
 
 
 def main():

@@ -3,7 +3,7 @@
 use crate::attr::Attr;
 use crate::builder::infer_types;
 use crate::dim::{Dim, Symbol};
-use crate::graph::{Env, Graph, Module};
+use crate::graph::{Env, Graph, Module, Op};
 use crate::op::{EvalCx, OpCode, OpError};
 use crate::tensor::Tensor;
 use crate::types::TensorType;
@@ -57,13 +57,17 @@ pub fn eval_graph(env: &Env, bindings: &Bindings, graph: &Graph, args: Vec<Tenso
     for (port, arg) in graph.params.iter().zip(args) {
         values[port.value.index()] = Some(arg);
     }
+    let mut bindings = std::borrow::Cow::Borrowed(bindings);
     // Values die with their last user, so that a large model fits.
     let mut uses = graph.use_counts();
     for (_, op) in graph.iter() {
         let operands: Vec<Option<Tensor>> =
             op.operands.iter().map(|operand| operand.and_then(|value| values[value.index()].clone())).collect();
-        let results = eval_op(env, bindings, op.code, &operands, &op.attrs, &op.regions)
-            .map_err(|error| OpError::invalid(format!("{} ({}): {error}", op.code.name(), op.loc.first())))?;
+        let fail = |error: OpError| OpError::invalid(format!("{} ({}): {error}", op.code.name(), op.loc.first()));
+        let results = eval_op(env, &bindings, op.code, &operands, &op.attrs, &op.regions).map_err(fail)?;
+        if op.code.def().traits.data_dependent {
+            define(env, bindings.to_mut(), op, &results).map_err(fail)?;
+        }
         for (&value, tensor) in op.results.iter().zip(results) {
             values[value.index()] = Some(tensor);
         }
@@ -79,6 +83,24 @@ pub fn eval_graph(env: &Env, bindings: &Bindings, graph: &Graph, args: Vec<Tenso
         .iter()
         .map(|port| values[port.value.index()].clone().ok_or_else(|| OpError::invalid("a result was not computed")))
         .collect()
+}
+
+/// Gives the symbols that a data-dependent op defines the values it found.
+fn define(env: &Env, bindings: &mut Bindings, op: &Op, results: &[Tensor]) -> Result<(), OpError> {
+    for (symbol, value) in op.dims("size").iter().filter_map(Dim::as_symbol).zip(results) {
+        let size = value.i64_at(0);
+        let info = env.symbols.get(symbol).cloned().unwrap_or_default();
+        let most = info.most.map(|most| {
+            let bound = most.eval(&|symbol| bindings.get(symbol).copied());
+            bound.ok_or_else(|| OpError::invalid(format!("the value of {most} is not known")))
+        });
+        let most = most.transpose()?.unwrap_or(i64::MAX).min(info.hi.unwrap_or(i64::MAX));
+        if size < info.lo || size > most {
+            return Err(OpError::invalid(format!("the size {symbol} is {size}, outside of {}..{most}", info.lo)));
+        }
+        bindings.insert(symbol.clone(), size);
+    }
+    Ok(())
 }
 
 /// Evaluates one op. Its result types are inferred anew from the operands' actual sizes.

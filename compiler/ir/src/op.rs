@@ -82,8 +82,8 @@ pub struct Traits {
     pub movement: bool,
     /// Has bodies, of which its inference checks number and signature. Other ops have none.
     pub regions: bool,
-    /// The sizes of its results depend on the values of its operands: the data-dependent symbols that stand alone in its
-    /// dimension lists are defined by it.
+    /// Sizes depend on the values of its operands: it defines the data-dependent symbols that stand alone in its first
+    /// attribute, a dimension list.
     pub data_dependent: bool,
 }
 
@@ -100,6 +100,8 @@ pub const PLAIN: Traits = Traits {
 pub const ELEMENTWISE: Traits = Traits { elementwise: true, ..PLAIN };
 /// Element by element, commutative and associative.
 pub const AC: Traits = Traits { commutative: true, associative: true, ..ELEMENTWISE };
+/// Defines data-dependent symbols.
+pub const DATA_DEPENDENT: Traits = Traits { data_dependent: true, ..PLAIN };
 /// Moves elements.
 pub const MOVEMENT: Traits = Traits { movement: true, ..PLAIN };
 

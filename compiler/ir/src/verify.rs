@@ -251,8 +251,13 @@ impl Verifier<'_> {
             })
         };
         if op.code.def().traits.data_dependent {
-            for symbol in dims().filter_map(Dim::as_symbol) {
+            let own = op.attrs.first().map_or(&[][..], |attr| match attr {
+                Attr::Dims(dims) => dims.as_slice(),
+                _ => &[],
+            });
+            for symbol in own.iter().filter_map(Dim::as_symbol) {
                 if !self.is_data_dependent(symbol) {
+                    self.report_op(15, graph, id, op, &format!("{symbol} is no data-dependent symbol"));
                     continue;
                 }
                 if !self.defined.insert(symbol.clone()) {

@@ -86,6 +86,8 @@ fn symbolic_types_become_the_constant_ones() {
             for size in 2..100 {
                 env.symbols.insert(symbol(size), SymbolInfo { lo: 0, ..SymbolInfo::default() });
             }
+            let found = SymbolInfo { lo: 0, data_dependent: true, ..SymbolInfo::default() };
+            env.symbols.insert(Symbol::new("size"), found);
             let value_of = |symbol: &Symbol| symbol.name()[1..].parse().ok();
             let constant = types(&case.operands);
             let mut symbolic = constant.clone();

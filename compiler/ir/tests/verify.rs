@@ -293,6 +293,13 @@ fn invariant_15_data_dependent_symbols() {
     let op = "symbol data \"S\" : 0..8
         graph() { %0 = iota() {shape = [\"S\"], axis = 0, dtype = i64} : i64[\"S\"] return %0 \"y\" }";
     text_breaks(15, op, "occurs where no op has defined it");
+    let size =
+        |symbols: &str, ops: &str| format!("symbol data \"S\" : 0..8 {symbols} graph(%0 \"n\": i64[]) {{ {ops} }}");
+    let one = "%1 = data_size(%0) {size = [\"S\"]} : i64[]";
+    let twice = size("", &format!("{one} {} return %2 \"y\"", one.replace("%1", "%2")));
+    text_breaks(15, &twice, "symbol S is defined a second time");
+    let input = size("symbol N : 0..8", &format!("{} return %1 \"y\"", one.replace("\"S\"", "N")));
+    text_breaks(15, &input, "N is no data-dependent symbol");
 }
 
 /// What the checked builder makes is right, weights and unequal symbols included.

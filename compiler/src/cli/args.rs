@@ -2,6 +2,7 @@
 
 use super::{Failure, inputs};
 use crate::backend;
+use crate::limits::Limits;
 use crate::onnx::import::{DimBound, ImportOptions};
 use crate::pipeline::{Settings, Source};
 use crate::plan;
@@ -37,6 +38,9 @@ pub(super) struct ModelArgs {
     /// File with the weights of a .lathe file that was compiled with --weights
     #[arg(long, value_name = "FILE")]
     pub(super) weights_from: Option<PathBuf>,
+    /// Refuse models whose weights, intermediate values or any one value need more memory than this
+    #[arg(long, value_name = "BYTES", default_value = "16G")]
+    max_memory: String,
     /// Write the module after each pass that changed it to this folder
     #[arg(long, value_name = "DIR")]
     dump: Option<PathBuf>,
@@ -91,7 +95,9 @@ impl ModelArgs {
         };
         let target = backend::Target { cpu, ..backend::Target::default() };
         let plan = plan::Options { inexact_algorithms: !self.strict };
-        Ok(Settings { import, passes, plan, backend: backend::Options { target, ..backend::Options::default() } })
+        let limits = Limits { memory: parse_bytes("max-memory", &self.max_memory)? };
+        let backend = backend::Options { target, ..backend::Options::default() };
+        Ok(Settings { import, passes, plan, backend, limits })
     }
 }
 
@@ -102,6 +108,19 @@ fn split<'a>(flag: &str, text: &'a str) -> Result<(&'a str, &'a str), Failure> {
 fn number(flag: &str, text: &str) -> Result<i64, Failure> {
     let value = text.trim().parse::<i64>().ok().filter(|value| *value >= 0);
     value.ok_or_else(|| Failure::Usage(format!("--{flag}: {text:?} is no size")))
+}
+
+/// A number of bytes, with K, M, G or T for powers of 1024.
+fn parse_bytes(flag: &str, text: &str) -> Result<u64, Failure> {
+    let (digits, shift) = match text.trim().char_indices().last() {
+        Some((at, 'K' | 'k')) => (&text.trim()[..at], 10),
+        Some((at, 'M' | 'm')) => (&text.trim()[..at], 20),
+        Some((at, 'G' | 'g')) => (&text.trim()[..at], 30),
+        Some((at, 'T' | 't')) => (&text.trim()[..at], 40),
+        _ => (text.trim(), 0),
+    };
+    let value = digits.parse::<u64>().ok().and_then(|value| value.checked_mul(1 << shift));
+    value.ok_or_else(|| Failure::Usage(format!("--{flag}: {text:?} is no number of bytes such as 512M or 16G")))
 }
 
 fn parse_dim(text: &str) -> Result<(String, DimBound), Failure> {

@@ -22,7 +22,9 @@ pub(super) fn run(args: &CheckArgs, out: &mut dyn Write) -> Result<(), Failure> 
     let mut module = source.module(&settings.import).map_err(Refusal::with_deciding)?;
     let ops = module.main.len();
     lathe_passes::optimize(&mut module, &settings.passes)?;
+    settings.limits.check_module(&module)?;
     let plan = plan::plan_with(&module, &settings.plan)?;
+    settings.limits.check_plan(&plan)?;
     let kernels = plan.program.kernels.len();
     let _ = writeln!(out, "supported: {ops} ops, {} after the passes, {kernels} kernels", module.main.len());
     Ok(())

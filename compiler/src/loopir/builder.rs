@@ -397,7 +397,7 @@ impl<'p> Builder<'p> {
     }
 
     /// Unless `cond` holds: sets the status to `code` and `value`, naming `node` (`None`: the kernel's node; in
-    /// `@bind` give the input index), and returns. A constant true condition emits nothing.
+    /// `@bind` see [`Stmt::Check`]), and returns. A constant true condition emits nothing.
     pub fn check(&mut self, cond: impl Into<Expr>, code: i32, node: Option<i32>, value: impl Into<Expr>) {
         let cond = cond.into();
         if cond.as_int().is_none_or(|v| v == 0) {

@@ -33,6 +33,6 @@ pub use fold::{compare_int, eval_int};
 pub use parse::{ParseError, parse};
 pub use prelude::prelude;
 pub use program::*;
-pub use stmt::{Body, LocalDecl, PlanSlot, SYMBOL_RANGE, Stmt, VarDecl, walk_stmts};
+pub use stmt::{Body, ENTRY_NODE, LocalDecl, PlanSlot, SYMBOL_RANGE, Stmt, VarDecl, walk_stmts};
 pub use types::{BufferId, KernelId, LocalId, SymbolId, Type, VarId};
 pub use verify::{VerifyError, VerifyErrors, verify};

@@ -77,7 +77,8 @@ pub enum Stmt {
         cond: Expr,
         /// Status code, not 0.
         code: i32,
-        /// What the status names; `None` is the kernel's node (-1 outside kernels). `@bind` puts the input index here.
+        /// What the status names; `None` is the kernel's node (-1 outside kernels). In `@bind` it is the index of an input,
+        /// or [`ENTRY_NODE`] less the node.
         node: Option<i32>,
         /// Value reported with it (`I64`).
         value: Expr,
@@ -91,7 +92,7 @@ pub enum Stmt {
         symbol: SymbolId,
         /// `I64`.
         value: Expr,
-        /// What the status names on failure; -1 is nothing.
+        /// What the status names on failure, as for [`Stmt::Check`]; -1 is nothing.
         node: i32,
     },
     /// Gives one result of `@plan`.
@@ -105,6 +106,9 @@ pub enum Stmt {
 
 /// Status code of a symbol set outside its declared range: the runtime's `Code::SizeOverBound`.
 pub const SYMBOL_RANGE: i32 = 6;
+
+/// In `@bind` a status names inputs from 0 up; a node is this number less its id.
+pub const ENTRY_NODE: i32 = -2;
 
 /// One result of `@plan`. `Program::plan_index` gives its place in the result array.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]

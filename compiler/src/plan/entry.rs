@@ -7,7 +7,7 @@ use super::lowering::{Lowering, SHAPE_MISMATCH, is_view_op};
 use super::scalar::scalar_type;
 use super::schedule::{Step, emit};
 use super::view::View;
-use crate::loopir::{BufferId, BufferKind, Builder, Expr, ExprKind, PlanSlot, SymbolId};
+use crate::loopir::{BufferId, BufferKind, Builder, ENTRY_NODE, Expr, ExprKind, PlanSlot, SymbolId};
 use lathe_ir::{Dim, Module, OpCode, Symbol, SymbolInfo, Symbols, TensorType, ValueId};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -102,10 +102,13 @@ pub(super) fn finish(mut l: Lowering<'_>) -> Result<Plan, String> {
     if let Some((symbol, _)) = unsolved {
         return Err(format!("no input's shape tells the symbol {symbol}"));
     }
+    let checks = std::mem::take(&mut l.entry_checks);
     l.out.bind(|b| {
         for (symbol, &(input, axis)) in &solved {
             if let Some(id) = dims.id(symbol) {
-                b.set_symbol(id, Expr::input_dim(input, axis), -1);
+                let size = b.let_now(Expr::input_dim(input, axis));
+                b.check(size.ge(symbols[symbol].lo), SHAPE_MISMATCH, Some(input as i32), &size);
+                b.set_symbol(id, size, input as i32);
             }
         }
         for (input, ty) in params.iter().enumerate() {
@@ -120,7 +123,13 @@ pub(super) fn finish(mut l: Lowering<'_>) -> Result<Plan, String> {
         // What data decide is checked where the schedule sets it.
         for (x, y) in module.env.equalities.iter().filter(|(x, y)| !is_data(x) && !is_data(y)) {
             let value = b.let_now(dims.expr(x));
-            b.check(value.eq_(dims.expr(y)), SHAPE_MISMATCH, Some(-1), &value);
+            // The input that tells one of the sizes.
+            let told = x.symbols().into_iter().chain(y.symbols()).find_map(|symbol| solved.get(&symbol));
+            let input = told.map_or(-1, |(input, _)| *input as i32);
+            b.check(value.eq_(dims.expr(y)), SHAPE_MISMATCH, Some(input), &value);
+        }
+        for check in checks {
+            b.check(check.cond, check.code, Some(ENTRY_NODE - check.node), check.value);
         }
     });
     l.out.plan(|b| {
@@ -261,7 +270,7 @@ impl Sizes {
 
 fn check_dim(b: &mut Builder<'_>, input: u32, axis: u32, expected: &Expr) {
     let value = b.let_now(Expr::input_dim(input, axis));
-    b.check(value.eq_(expected.clone()), SHAPE_MISMATCH, Some(-1), &value);
+    b.check(value.eq_(expected.clone()), SHAPE_MISMATCH, Some(input as i32), &value);
 }
 
 fn copy_outputs(l: &mut Lowering<'_>) -> Result<(), String> {

@@ -4,6 +4,7 @@
 //! elementwise), a *view* of another value's memory, or the *root* of memory of its own that some kernel writes.
 
 use super::Options;
+use super::checks::EntryCheck;
 use super::dims::DimMap;
 use super::scalar::scalar_type;
 use super::schedule::Step;
@@ -46,6 +47,8 @@ pub(crate) struct Lowering<'m> {
     pub(crate) position: usize,
     /// For each node id of the program: name of the ONNX node and op.
     pub(crate) nodes: Vec<(String, String)>,
+    /// Checks made when the program is called.
+    pub(crate) entry_checks: Vec<EntryCheck>,
     views: BTreeMap<ValueId, View>,
     buffers: BTreeMap<ValueId, BufferId>,
     weight_buffers: BTreeMap<(WeightId, Type), BufferId>,
@@ -63,7 +66,7 @@ pub(crate) struct Lowering<'m> {
 
 /// True for ops that may become views of their operand.
 pub(crate) fn is_view_op(code: OpCode) -> bool {
-    matches!(code, OpCode::Reshape | OpCode::Transpose | OpCode::Slice | OpCode::Broadcast)
+    matches!(code, OpCode::Reshape | OpCode::Transpose | OpCode::Slice | OpCode::Broadcast | OpCode::DataSize)
 }
 
 /// Which values are inlined: elementwise, with one user, which is elementwise of the same shape and whose group has room.
@@ -119,6 +122,7 @@ impl<'m> Lowering<'m> {
             schedule: Vec::new(),
             position: 0,
             nodes: Vec::new(),
+            entry_checks: Vec::new(),
             views: BTreeMap::new(),
             buffers: BTreeMap::new(),
             weight_buffers: BTreeMap::new(),
@@ -205,7 +209,7 @@ impl<'m> Lowering<'m> {
             return buffer;
         }
         let ty = self.ty(root).clone();
-        let len = self.dims.expr(&ty.elements());
+        let len = self.dims.expr(&self.by_products(&ty.elements()));
         let elem = scalar_type(ty.dtype);
         let name = format!("v{}", root.0);
         let constant = (root.index() < self.graph.value_count()).then(|| self.constant(root)).flatten();
@@ -320,7 +324,6 @@ impl<'m> Lowering<'m> {
 
     /// Gives data-dependent symbols their values from here on, and checks the equalities that can be told from now on. The
     /// node is named when a value is out of range or an equality does not hold.
-    #[allow(dead_code)] // no op sets sizes yet
     pub(crate) fn set_sizes(&mut self, sizes: &[(Symbol, Expr)], node: i32) {
         let ids = sizes.iter().filter_map(|(symbol, value)| Some((self.dims.id(symbol)?, value.clone()))).collect();
         self.schedule.push(Step::Sizes(ids, node));
@@ -336,6 +339,12 @@ impl<'m> Lowering<'m> {
                 self.schedule.push(Step::Check { cond, code: SHAPE_MISMATCH, node, value });
             }
         }
+    }
+
+    /// Whether a data-dependent symbol has its value by now; the others always have.
+    pub(crate) fn is_set(&self, symbol: &Symbol) -> bool {
+        let is_data = self.module.env.symbols.get(symbol).is_some_and(|info| info.data_dependent);
+        !is_data || self.set.contains(symbol)
     }
 
     /// Typical value of a dimension, at least 0.

@@ -2,8 +2,8 @@
 //! of its edge.
 //!
 //! - `lowering`: the walk over the ops; `view`: values as strides over memory; `lower/`: one file per op family;
-//! - `weights`: packing; `schedule`: the steps of a run; `arena`, `pack`, `bounds`: its memory;
-//! - `entry`: `@bind`, `@plan` and `run`;
+//! - `weights`: packing; `schedule`: the steps of a run; `arena`, `pack`, `bounds`, `products`: its memory;
+//! - `entry`: `@bind`, `@plan` and `run`; `checks`: what must hold of sizes;
 //! - `dims`, `scalar`: dimensions and elementwise ops as expressions.
 //!
 //! Always holds: the tile grid is a function of shapes and of the tables here, never of the number of threads; nothing
@@ -11,11 +11,13 @@
 
 pub mod arena;
 mod bounds;
+mod checks;
 mod dims;
 mod entry;
 mod lower;
 mod lowering;
 mod pack;
+mod products;
 mod scalar;
 mod schedule;
 pub mod view;

@@ -30,14 +30,22 @@ pub(crate) const DIVISION_BY_ZERO: i32 = 5;
 /// Status code of an index outside its axis: the runtime's `Code::IndexOutOfRange`.
 pub(crate) const INDEX_OUT_OF_RANGE: i32 = 4;
 
+/// Status code of a size beyond its bound: the runtime's `Code::SizeOverBound`.
+pub(crate) const SIZE_OVER_BOUND: i32 = 6;
+
 /// The type arithmetic is done in.
 pub(crate) fn compute_type(ty: Type) -> Type {
     if ty.is_half() { Type::F32 } else { ty }
 }
 
+/// Whether the op ends the run on some operands of that type.
+pub(crate) fn can_fail(op: &Op, operand: Type) -> bool {
+    matches!(op.code, OpCode::Div | OpCode::Rem | OpCode::Fmod) && operand.is_int()
+}
+
 /// Result of an elementwise op on scalars of its operands' types; `None` if the op is not elementwise or not done
-/// for these types.
-pub(crate) fn scalar_op(b: &mut Builder<'_>, op: &Op, args: &[Expr], result: Type) -> Option<Expr> {
+/// for these types. Where it fails it names `node`.
+pub(crate) fn scalar_op(b: &mut Builder<'_>, op: &Op, args: &[Expr], result: Type, node: Option<i32>) -> Option<Expr> {
     if op.code == OpCode::Cast {
         return Some(cast(b, &args[0], result));
     }
@@ -50,7 +58,7 @@ pub(crate) fn scalar_op(b: &mut Builder<'_>, op: &Op, args: &[Expr], result: Typ
     let wide: Vec<Expr> = args.iter().map(|arg| b.let_(arg.cast(compute_type(arg.ty())))).collect();
     let value = match wide.as_slice() {
         [x] => unary(b, op, x)?,
-        [x, y] => binary(b, op, x, y)?,
+        [x, y] => binary(b, op, x, y, node)?,
         [x, scale, zero] if op.code == OpCode::Quantize => {
             let (lo, hi) = (float_const(x, op.float("lo")), float_const(x, op.float("hi")));
             let quotient = (x / scale).cast(args[0].ty()).cast(x.ty());
@@ -247,11 +255,15 @@ fn unary(b: &mut Builder<'_>, op: &Op, x: &Expr) -> Option<Expr> {
     })
 }
 
-fn binary(b: &mut Builder<'_>, op: &Op, x: &Expr, y: &Expr) -> Option<Expr> {
+fn binary(b: &mut Builder<'_>, op: &Op, x: &Expr, y: &Expr, node: Option<i32>) -> Option<Expr> {
     let ty = x.ty();
     let is_float = ty.is_float();
-    if matches!(op.code, OpCode::Div | OpCode::Rem | OpCode::Fmod) && !is_float {
-        b.check(y.ne_(Expr::int(ty, 0)), DIVISION_BY_ZERO, None, 0);
+    if can_fail(op, ty) {
+        b.check(y.ne_(Expr::int(ty, 0)), DIVISION_BY_ZERO, node, 0);
+        if op.code == OpCode::Div && ty.is_signed() {
+            let least = Expr::int(ty, i64::MIN >> (64 - ty.bits()));
+            b.check(y.ne_(Expr::int(ty, -1)).or(x.ne_(least)), DIVISION_BY_ZERO, node, -1);
+        }
     }
     Some(match op.code {
         OpCode::Add => x + y,

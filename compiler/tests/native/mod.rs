@@ -39,7 +39,7 @@ fn inputs(module: &Module, symbol: i64) -> Vec<Tensor> {
 }
 
 /// Compares with the tolerance of the element type times a factor.
-fn close(got: &Tensor, want: &Tensor, factor: f64) -> Result<(), String> {
+pub(crate) fn close(got: &Tensor, want: &Tensor, factor: f64) -> Result<(), String> {
     if got.ty() != want.ty() {
         return Err(format!("type {} instead of {}", got.ty(), want.ty()));
     }

@@ -49,12 +49,16 @@ fn rewrite(
             changed |= rewrite(region, env, rules, options, report)?;
         }
     }
-    if graph.len() <= options.region_ops {
+    if graph.len() <= options.region_ops && !graph.iter().any(|(_, op)| partition::is_fence(op)) {
         return Ok(rewrite_piece(graph, env, rules, options, report)? || changed);
     }
     let mut pieces = Vec::new();
     for run in partition::runs(graph, options.region_ops) {
         let mut piece = partition::piece(graph, run);
+        if piece.graph.iter().any(|(_, op)| partition::is_fence(op)) {
+            pieces.push(piece);
+            continue;
+        }
         changed |= rewrite_piece(&mut piece.graph, env, rules, options, report)?;
         pieces.push(piece);
     }

@@ -16,9 +16,13 @@ pub struct Piece {
     pub outputs: Vec<ValueId>,
 }
 
-/// The runs, in order, each of at most `most` ops (constants aside, which are copied to where they are used).
+/// The runs, in order, each of at most `most` ops (constants aside, which are copied to where they are used). An op that
+/// defines symbols is a run by itself, so that what mentions them stays behind it.
 pub fn runs(graph: &Graph, most: usize) -> Vec<Range<usize>> {
     let count = graph.len();
+    let mut fences: Vec<usize> =
+        graph.iter().enumerate().filter(|(_, (_, op))| is_fence(op)).map(|(at, _)| at).collect();
+    fences.push(count);
     // live[i]: values made before op i that op i or a later one reads; results are read at the end.
     let mut last_use = vec![0usize; graph.value_count()];
     for (at, (_, op)) in graph.iter().enumerate() {
@@ -40,13 +44,26 @@ pub fn runs(graph: &Graph, most: usize) -> Vec<Range<usize>> {
     }
     let mut runs = Vec::new();
     let mut start = 0;
-    while count - start > most {
-        let cut = (start + most / 2..=start + most).rev().min_by_key(|&at| live[at]).unwrap_or(start + most);
-        runs.push(start..cut);
-        start = cut;
+    for fence in fences {
+        while fence - start > most {
+            let cut = (start + most / 2..=start + most).rev().min_by_key(|&at| live[at]).unwrap_or(start + most);
+            runs.push(start..cut);
+            start = cut;
+        }
+        runs.push(start..fence);
+        start = fence;
+        if fence < count {
+            runs.push(fence..fence + 1);
+            start = fence + 1;
+        }
     }
-    runs.push(start..count);
+    runs.retain(|run| !run.is_empty());
     runs
+}
+
+/// Whether the op defines symbols that later ops mention without having it as an operand.
+pub fn is_fence(op: &Op) -> bool {
+    op.code.def().traits.data_dependent
 }
 
 /// The ops of a run as a graph.

@@ -209,18 +209,29 @@ impl Context {
         self.message.clear().text(kind).text(" ").quoted(name)
     }
 
-    /// The code and message of what generated code recorded.
-    fn report(&mut self, result: i32) -> Result<(), Code> {
+    /// The code and message of what generated code recorded: of a run, or of the check of the inputs' shapes, which names
+    /// inputs from 0 up and nodes from -2 down.
+    fn report(&mut self, result: i32, is_entry: bool) -> Result<(), Code> {
         let recorded = self.status.code.load(Ordering::Acquire);
         let code = Code::from_i32(if recorded != 0 { recorded } else { result });
         if code == Code::Ok {
             return Ok(());
         }
-        let (node, value) = (self.status.node.load(Ordering::Acquire), self.status.value.load(Ordering::Acquire));
-        let node = usize::try_from(node).ok().and_then(|id| self.model().desc.node(id));
+        let (id, value) = (self.status.node.load(Ordering::Acquire), self.status.value.load(Ordering::Acquire));
+        let desc = self.model().desc;
         self.message.clear();
+        let node = if is_entry { (-2i32).wrapping_sub(id) } else { id };
+        self.status.node.store(node.max(-1), Ordering::Relaxed);
+        let node = usize::try_from(node).ok().and_then(|id| desc.node(id));
+        let input = usize::try_from(id).ok().filter(|_| is_entry);
         if let Some(node) = node {
             self.message.text("node ").quoted(node.name).text(" (").text(node.op).text("): ");
+        } else if let Some((input, port)) = input.and_then(|input| Some((input, desc.input(input)?))) {
+            let axis = self.shape(input).iter().position(|&size| size == value);
+            self.message.text("input ").quoted(port.name).text(": ");
+            if let Some(axis) = axis {
+                self.message.text("dimension ").number(axis as i64).text(": ");
+            }
         }
         self.message.text(code.text());
         let tells =
@@ -280,7 +291,7 @@ impl Context {
         self.status.clear();
         // SAFETY: one row of dimensions per input, one value per symbol, as the description says.
         let result = unsafe { (code.bind)(self.rows.as_ptr(), self.bound.as_mut_ptr(), &raw mut self.status) };
-        self.report(result)?;
+        self.report(result, true)?;
         for i in 0..desc.symbols() {
             let (Some(symbol), Some(value)) = (desc.symbol(i), self.bound.at(i)) else { continue };
             if value < symbol.lo || value > symbol.hi {
@@ -292,7 +303,8 @@ impl Context {
         // SAFETY: as many symbols and plan entries as the description says.
         unsafe { (code.plan)(self.bound.as_ptr(), self.plan.as_mut_ptr()) };
         if self.measure().is_none() {
-            return self.fail(Code::OutOfMemory);
+            self.message.clear().text("the sizes of these shapes are beyond what memory can hold");
+            return Err(Code::OutOfMemory);
         }
         self.actual.copy_from(&self.plan);
         self.planned = true;
@@ -444,7 +456,7 @@ impl Context {
         // SAFETY: the code is that of this model, compiled for this table; the context lives for the call.
         let result = unsafe { run(&raw const ctx) };
         sys::leave_float_mode(mode);
-        self.report(result)?;
+        self.report(result, false)?;
         if self.symbols[..] != self.bound[..] {
             let plan = self.model().code.plan;
             // SAFETY: as many symbols and plan entries as the description says.

@@ -17,7 +17,7 @@ pub enum Code {
     DtypeMismatch = 3,
     /// An index read from data (gather, scatter, token id) outside of its dimension.
     IndexOutOfRange = 4,
-    /// An integer division or remainder by zero.
+    /// An integer division or remainder by zero, or a division of the least integer by -1.
     DivisionByZero = 5,
     /// A size known only at run time exceeds the bound given at compile time.
     SizeOverBound = 6,
@@ -66,7 +66,7 @@ impl Code {
             Code::ShapeMismatch => c"shape mismatch",
             Code::DtypeMismatch => c"element type mismatch",
             Code::IndexOutOfRange => c"index out of range",
-            Code::DivisionByZero => c"integer division by zero",
+            Code::DivisionByZero => c"integer division by zero or beyond the type",
             Code::SizeOverBound => c"size over its compile-time bound",
             Code::CpuTooOld => c"cpu lacks required instructions",
             Code::AbiMismatch => c"model and runtime do not fit (abi)",

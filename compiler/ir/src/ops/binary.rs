@@ -5,7 +5,7 @@
 
 use super::check;
 use super::index::broadcast_positions;
-use super::number::{from_ints, int_at, max_f64, min_f64};
+use super::number::{from_ints, int_at, int_range, max_f64, min_f64};
 use crate::dtype::DType;
 use crate::op::{AC, ELEMENTWISE, EvalCx, InferCx, OpDef, OpError, Traits, Types, one, operand};
 use crate::tensor::Tensor;
@@ -88,6 +88,28 @@ fn non_zero(divisor: i128) -> Result<i128, OpError> {
     if divisor == 0 { Err(OpError::invalid("integer division by 0")) } else { Ok(divisor) }
 }
 
+pub(super) const DIV: OpDef = OpDef {
+    name: "div",
+    operands: &[operand("a"), operand("b")],
+    attrs: &[],
+    traits: EW,
+    infer: numbers,
+    eval: |cx| {
+        let dtype = cx.result_dtype(0);
+        if dtype.is_int() && !dtype.is_unsigned() {
+            let (a, b, shape) = (cx.operand(0), cx.operand(1), cx.result_shape(0)?);
+            let least = int_range(dtype).0;
+            let positions = broadcast_positions(a.shape(), &shape).into_iter();
+            let mut pairs = positions.zip(broadcast_positions(b.shape(), &shape));
+            if pairs.any(|(i, j)| int_at(a, i) == least && int_at(b, j) == -1) {
+                return Err(OpError::invalid(format!("{least} by -1 is no {dtype}")));
+            }
+        }
+        map(cx, |a, b| a / b, |a, b| Ok(a / non_zero(b)?))
+    },
+    doc: "a / b; integers truncate, division by 0 and of the least integer by -1 are errors. ONNX: Div.",
+};
+
 /// Sign of the divisor, as numpy's `mod`.
 fn rem_f64(a: f64, b: f64) -> f64 {
     let rest = a % b;
@@ -136,8 +158,6 @@ binary! {
     SUB = "sub", EW, numbers, |a, b| a - b, |a, b| Ok(a - b);
     #[doc = "a * b; integers wrap. ONNX: Mul."]
     MUL = "mul", AC, numbers, |a, b| a * b, |a, b| Ok(a.wrapping_mul(b));
-    #[doc = "a / b; integers truncate and wrap, division by 0 is an error. ONNX: Div."]
-    DIV = "div", EW, numbers, |a, b| a / b, |a, b| Ok(a / non_zero(b)?);
     #[doc = "a to the power of b; integers wrap, their negative powers truncate and are 0 for a = 0. ONNX: Pow."]
     POW = "pow", EW, numbers, f64::powf, |a, b| Ok(pow_int(a, b));
     #[doc = "The smaller one; NaN if one is NaN, -0 before +0. ONNX: Min."]

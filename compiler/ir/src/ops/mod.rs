@@ -12,10 +12,13 @@ mod constant;
 mod conv;
 mod conv_transpose;
 mod cumsum;
+mod data_size;
 mod dyn_slice;
 mod gather;
 mod iota;
 mod matmul;
+mod nms;
+mod non_zero;
 mod norm;
 mod pad;
 mod pool;
@@ -31,6 +34,7 @@ mod topk;
 mod transpose;
 mod unary;
 mod unary_attr;
+mod unique;
 mod where_;
 mod window;
 
@@ -133,6 +137,11 @@ op_table! {
     ScatterElements = scatter::SCATTER_ELEMENTS,
     ScatterNd = scatter::SCATTER_ND,
     DynSlice = dyn_slice::DYN_SLICE,
+    // sizes from data
+    DataSize = data_size::DATA_SIZE,
+    NonZero = non_zero::NON_ZERO,
+    Unique = unique::UNIQUE,
+    Nms = nms::NMS,
     // from dimensions
     Iota = iota::IOTA,
     Dims = iota::DIMS,

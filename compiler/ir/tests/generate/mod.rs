@@ -2,7 +2,7 @@
 
 mod recurrent;
 
-use lathe_ir::{Attr, DType, Dim, OpCode, Tensor};
+use lathe_ir::{Attr, DType, Dim, OpCode, Symbol, Tensor};
 
 /// Operands and attributes of one application of an op.
 pub(crate) struct Case {
@@ -340,6 +340,34 @@ pub(crate) fn generate(code: OpCode, rng: &mut Rng) -> Case {
             let starts: Vec<i64> = shape.iter().map(|_| rng.below(9) as i64 - 3).collect();
             let starts = Tensor::from_i64(DType::I64, &[shape.len()], &starts);
             case(vec![rng.tensor(dtype, &shape), starts], vec![("sizes", dims(&sizes))])
+        }
+        O::DataSize => {
+            let value = Tensor::from_i64(DType::I64, &[], &[rng.below(9) as i64]);
+            case(vec![value], vec![("size", Attr::dims([Dim::symbol(&Symbol::new("size"))]))])
+        }
+        O::NonZero => {
+            let shape = rng.shape(1, 3);
+            let x = rng.tensor(dtype, &shape);
+            case(vec![x], vec![])
+        }
+        O::Unique => {
+            let shape = rng.shape(1, 3);
+            let axis = rng.below(shape.len());
+            let attrs = vec![("axis", int(axis)), ("sorted", Attr::Bool(rng.flag()))];
+            case(vec![rng.tensor(dtype, &shape)], attrs)
+        }
+        O::Nms => {
+            let [batches, classes, count] = [0; 3].map(|_| rng.within(0, 3));
+            let mut operands = vec![
+                rng.tensor(DType::F32, &[batches, count, 4]),
+                rng.tensor(DType::F32, &[batches, classes, count]),
+                Tensor::from_i64(DType::I64, &[], &[rng.below(5) as i64 - 1]),
+                rng.tensor(DType::F32, &[]),
+            ];
+            if rng.flag() {
+                operands.push(rng.tensor(DType::F32, &[]));
+            }
+            case(operands, vec![("center", Attr::Bool(rng.flag())), ("most", dims(&[rng.below(4)]))])
         }
         O::Iota => case(vec![], vec![("shape", dims(&shape)), ("axis", int(axis)), ("dtype", Attr::DType(dtype))]),
         O::Dims => case(vec![], vec![("values", dims(&shape))]),

@@ -98,9 +98,18 @@ impl Emitter<'_> {
     }
 
     fn symbol_size(&mut self, symbol: &Symbol) -> Option<String> {
+        if let Some(name) = self.data_sizes.get(symbol) {
+            return Some(name.clone());
+        }
         let (value, axis) = self.sources.get(symbol)?.clone();
         let axis = axis as i64;
         Some(self.dim_node_with("Shape", vec![value], vec![int("start", axis), int("end", axis + 1)]))
+    }
+
+    /// The size of one axis of a value, as an i64 vector of one element.
+    pub(super) fn axis_size(&mut self, val: &Val, axis: i64) -> Val {
+        let name = self.dim_node_with("Shape", vec![val.name.clone()], vec![int("start", axis), int("end", axis + 1)]);
+        Val { name, dtype: DType::I64 }
     }
 
     /// A dimension as an i64 vector of one element.

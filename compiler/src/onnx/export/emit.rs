@@ -53,6 +53,8 @@ pub(super) struct Emitter<'a> {
     pub(super) values: Vec<Option<Val>>,
     /// Where the size of a symbol can be read: a value and an axis.
     pub(super) sources: BTreeMap<Symbol, (String, usize)>,
+    /// Values, of one element, of the symbols that data decide.
+    pub(super) data_sizes: BTreeMap<Symbol, String>,
     /// Nodes of shape arithmetic by operator and inputs.
     pub(super) dim_nodes: BTreeMap<(&'static str, Vec<String>), String>,
     /// Vectors of dimensions.
@@ -79,6 +81,7 @@ impl<'a> Emitter<'a> {
             graph: GraphProto { name: "main".to_owned(), ..GraphProto::default() },
             values: vec![None; module.main.value_count()],
             sources: BTreeMap::new(),
+            data_sizes: BTreeMap::new(),
             dim_nodes: BTreeMap::new(),
             dim_vectors: BTreeMap::new(),
             base: String::new(),

@@ -57,6 +57,9 @@ const ELEMENTWISE: &[Row] = &[
 
 const OTHERS: &[Row] = &[
     Row(&["Conv", "ConvTranspose", "AveragePool", "LSTM", "GRU", "RNN"], &[F32], &[F64], Value),
+    Row(&["NonZero"], &[F32, I32, I64, U8, Bool], &[F64, F16, BF16, I8, I16, U16, U32, U64], Value),
+    Row(&["Unique"], &[F32, F64, I8, I64], &[F16, I16, I32, U8, U16, U32, U64, Bool], Value),
+    Row(&["NonMaxSuppression"], &[F32], &[], Value),
     Row(&["Expand"], &[F32, F64, F16, I8, I16, I32, I64, U8, U16, U32, U64, Bool], &[], Wrap),
     Row(&["Pad"], &[F32, F64, BF16, I8, I32, I64, U8, U32, U64, Bool], &[], Wrap),
     Row(

@@ -14,6 +14,7 @@ use crate::onnx::model::{OnnxFile, normalize_domain};
 use crate::onnx::proto::{AttributeProto, FunctionProto, GraphProto, NodeProto, OperatorSetIdProto, TensorProto};
 use crate::onnx::{TensorData, dtype};
 
+use super::DimBound;
 use super::attrs::NodeAttrs;
 use super::node::NodeCx;
 use super::values::{Fail, R, Val, Values, invalid, unsupported};
@@ -52,6 +53,10 @@ pub(super) struct Importer<'a> {
     left_out: usize,
     /// Inputs whose values decide shapes, ranks or branches.
     pub(super) deciding: BTreeSet<String>,
+    /// Bounds that the options give sizes that data decide, by name.
+    pub(super) data_bounds: BTreeMap<String, DimBound>,
+    /// Names of the sizes that data decide.
+    pub(super) data_names: BTreeSet<String>,
     /// Set when a limit was passed: nothing more is imported.
     stopped: bool,
 }
@@ -74,6 +79,8 @@ impl<'a> Importer<'a> {
             found: Diagnostics::default(),
             left_out: 0,
             deciding: BTreeSet::new(),
+            data_bounds: BTreeMap::new(),
+            data_names: BTreeSet::new(),
             stopped: false,
         }
     }

@@ -30,6 +30,8 @@ pub(super) struct Learned {
 pub(super) struct Plan<'a> {
     inputs: Vec<Input<'a>>,
     symbols: BTreeMap<Symbol, Info>,
+    /// Bounds of the options for names that no input's dimension has: sizes that data decide have names too.
+    others: BTreeMap<String, DimBound>,
 }
 
 struct Input<'a> {
@@ -90,7 +92,7 @@ impl<'a> Plan<'a> {
             }
         }
 
-        let mut plan = Plan { inputs: Vec::new(), symbols: BTreeMap::new() };
+        let mut plan = Plan { inputs: Vec::new(), symbols: BTreeMap::new(), others: BTreeMap::new() };
         let mut pins: BTreeMap<Symbol, i64> = BTreeMap::new();
         let taken = declared_names(&inputs);
         for input in inputs {
@@ -107,11 +109,7 @@ impl<'a> Plan<'a> {
             } else if let Some(info) = plan.symbols.get_mut(&symbol) {
                 info.bound = Some(*bound);
             } else {
-                let names = show_names(plan.symbols.keys().map(Symbol::name));
-                found.push(
-                    Diagnostic::invalid(format!("there is no dimension {}", quote(name)))
-                        .note(format!("dimensions: {names}")),
-                );
+                plan.others.insert(name.clone(), *bound);
             }
         }
         for (symbol, size) in pins {
@@ -235,6 +233,7 @@ impl<'a> Plan<'a> {
 
     /// Adds the inputs to the module.
     pub(super) fn bind(&self, importer: &mut Importer<'a>, learned: &Learned) {
+        importer.data_bounds.clone_from(&self.others);
         let substitution = &learned.equal;
         for (symbol, info) in &self.symbols {
             let stands_for = self.resolve(symbol, substitution);
@@ -297,8 +296,13 @@ impl<'a> Plan<'a> {
     }
 
     /// Refuses what the model needs and the options forbid.
-    pub(super) fn check(&self, learned: &Learned) -> Result<(), Diagnostics> {
+    pub(super) fn check(&self, learned: &Learned, data_names: &BTreeSet<String>) -> Result<(), Diagnostics> {
         let mut found = Diagnostics::default();
+        for name in self.others.keys().filter(|name| !data_names.contains(*name)) {
+            let names = show_names(self.symbols.keys().map(Symbol::name).chain(data_names.iter().map(String::as_str)));
+            let message = format!("there is no dimension {}", quote(name));
+            found.push(Diagnostic::invalid(message).note(format!("dimensions: {names}")));
+        }
         for (symbol, dim) in &learned.equal {
             let Some(bound) = self.symbols.get(symbol).and_then(|info| info.bound) else { continue };
             let problem = match (dim.as_const(), dim.as_symbol().and_then(|other| self.symbols.get(other)?.bound)) {

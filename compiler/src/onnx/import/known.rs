@@ -209,8 +209,7 @@ impl Known<'_> {
 
     /// True if a >= b whatever the symbols are.
     fn ge(&self, a: &Dim, b: &Dim) -> bool {
-        (a - b).range(self.symbols).0.is_some_and(|low| low >= 0)
-            || (b - a).range(self.symbols).1.is_some_and(|high| high <= 0)
+        super::data_sizes::at_least(a, b, self.symbols)
     }
 
     /// The smaller of the two, decided by ranges where they allow it.

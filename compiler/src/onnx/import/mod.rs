@@ -9,9 +9,11 @@
 //!
 //! The parts: [`graph`] walks, [`inputs`] binds inputs and options to symbols, [`values`] holds values and emits them,
 //! [`opset`] lists what changed between operator versions, [`ops`] lists the operators, [`unify`] learns which symbols
-//! are equal. An import is repeated with what it learned, so that shapes come out in terms of one symbol.
+//! are equal, [`data_sizes`] makes symbols of sizes that data decide. An import is repeated with what it learned, so that
+//! shapes come out in terms of one symbol.
 
 mod attrs;
+mod data_sizes;
 mod emit;
 mod graph;
 mod inputs;
@@ -21,6 +23,8 @@ mod ops;
 mod opset;
 mod unify;
 mod values;
+
+use std::collections::BTreeSet;
 
 use lathe_ir::{Diagnostic, Diagnostics, Dim, Module, OpError, Tensor};
 
@@ -43,7 +47,8 @@ pub enum DimBound {
 /// What the caller knows about a model's inputs. It overrides what the file says.
 #[derive(Clone, Debug, Default)]
 pub struct ImportOptions {
-    /// Symbolic dimensions by name. A dimension without a name is called after its input and axis: `input_0`.
+    /// Symbolic dimensions by name. A dimension without a name is called after its input and axis: `input_0`; a size that
+    /// data decide after the first output of its node: `output_0`.
     pub dims: Vec<(String, DimBound)>,
     /// Whole shapes of inputs by name.
     pub shapes: Vec<(String, Vec<i64>)>,
@@ -131,9 +136,9 @@ pub fn import_with_warnings(file: &OnnxFile, options: &ImportOptions) -> Result<
 /// As [`import_with_warnings`]; a refusal also tells which inputs' values would help.
 pub fn import_or_refuse(file: &OnnxFile, options: &ImportOptions) -> Result<Imported, Refusal> {
     let refuse = |found| Refusal { found, deciding: Vec::new() };
-    let Outcome { mut module, found, deciding, plan, learned } = run(file, options).map_err(refuse)?;
+    let Outcome { mut module, found, deciding, plan, learned, data_names } = run(file, options).map_err(refuse)?;
     found.into_result(()).map_err(|found| Refusal { found, deciding })?;
-    plan.check(&learned).map_err(refuse)?;
+    plan.check(&learned, &data_names).map_err(refuse)?;
     inputs::tidy(&mut module);
     Ok(Imported { module, warnings: plan.warnings(&learned) })
 }
@@ -151,6 +156,8 @@ struct Outcome<'a> {
     deciding: Vec<String>,
     plan: inputs::Plan<'a>,
     learned: Learned,
+    /// Names of the sizes that data decide.
+    data_names: BTreeSet<String>,
 }
 
 fn run<'a>(file: &'a OnnxFile, options: &'a ImportOptions) -> Result<Outcome<'a>, Diagnostics> {
@@ -170,7 +177,8 @@ fn run<'a>(file: &'a OnnxFile, options: &'a ImportOptions) -> Result<Outcome<'a>
             continue;
         }
         let deciding = std::mem::take(&mut importer.deciding).into_iter().collect();
-        return Ok(Outcome { module, found: importer.take_found(), deciding, plan, learned });
+        let data_names = std::mem::take(&mut importer.data_names);
+        return Ok(Outcome { module, found: importer.take_found(), deciding, plan, learned, data_names });
     }
 }
 

@@ -4,10 +4,11 @@
 //! [`BLOCK`] elements, with short-lived blocks in scratch. Everything else is a scalar loop nest.
 
 use super::super::lowering::{Lowered, Lowering, RowTiles, positions};
-use super::super::scalar::{RowOp, row_op, scalar_op, scalar_type};
+use super::super::scalar::{RowOp, can_fail, row_op, scalar_op, scalar_type};
 use super::super::view::{Nest, View};
 use crate::loopir::{BufferId, Builder, Expr, LocalId, Type};
 use lathe_ir::{DType, Dim, Op, OpCode, ValueId};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 /// Elements that a row kernel call handles at once: 4 KiB, so that a handful of blocks stay in L1.
@@ -72,7 +73,8 @@ pub(super) fn lower(l: &mut Lowering<'_>, op: &Op) -> Lowered {
     let name = op.code.name();
     let tiles = RowTiles::new(l.dims.expr(&outer.count()), l.dims.expr(&inner), if by_rows { 1 } else { 4 });
     let graph = l.graph;
-    let walk = Walk { graph, inlined: l.inlined.clone() };
+    let mut walk = Walk { graph, inlined: l.inlined.clone(), nodes: BTreeMap::new() };
+    walk.name_failing(l, op);
     let dims = std::mem::take(&mut l.dims);
     let strides: Vec<&[Dim]> = outer.strides.iter().map(Vec::as_slice).collect();
     let offsets: Vec<Expr> =
@@ -122,9 +124,21 @@ pub(super) fn lower(l: &mut Lowering<'_>, op: &Op) -> Lowered {
 struct Walk<'m> {
     graph: &'m lathe_ir::Graph,
     inlined: Rc<[bool]>,
+    /// The nodes of ops that can fail, by their results: not the kernel's, where they are inlined.
+    nodes: BTreeMap<ValueId, i32>,
 }
 
 impl<'m> Walk<'m> {
+    fn name_failing(&mut self, l: &mut Lowering<'_>, op: &Op) {
+        if op.operand(0).is_some_and(|x| can_fail(op, l.elem(x))) {
+            self.nodes.insert(op.result(), l.node(op));
+        }
+        let inlined: Vec<&Op> = op.inputs().filter_map(|value| self.inlined_op(value)).collect();
+        for inner in inlined {
+            self.name_failing(l, inner);
+        }
+    }
+
     fn inlined_op(&self, value: ValueId) -> Option<&'m Op> {
         if self.inlined[value.index()] { self.graph.def(value).map(|(_, op)| op) } else { None }
     }
@@ -183,7 +197,7 @@ fn scalar(b: &mut Builder<'_>, walk: &Walk<'_>, op: &Op, leaves: &[Leaf], values
         });
     }
     let result = scalar_type(walk.graph.ty(op.result()).dtype);
-    let value = scalar_op(b, op, &args, result)?;
+    let value = scalar_op(b, op, &args, result, walk.nodes.get(&op.result()).copied())?;
     Some(b.let_(value))
 }
 

@@ -3,17 +3,20 @@
 mod attention;
 mod attention_plain;
 mod conv;
+mod data;
 mod elementwise;
 mod index;
 mod lines;
 mod matmul;
 mod movement;
+mod nms;
 mod norm;
 mod pool;
 mod recurrent;
 mod reduce;
 mod resize;
 mod scan;
+mod sort;
 mod window;
 mod winograd;
 
@@ -24,16 +27,21 @@ use lathe_ir::{Op, OpCode};
 
 /// Lowers one op; `Err` says what is not done.
 pub(crate) fn lower_op(l: &mut Lowering<'_>, op: &Op) -> Lowered {
+    l.check_sizes(op)?;
     match op.code {
         OpCode::Const => {
             let view = super::view::View::contiguous(op.result(), &l.graph.ty(op.result()).shape.clone());
             l.set_view(op.result(), view);
             Ok(())
         }
+        OpCode::DataSize => data::lower_data_size(l, op),
         code if is_view_op(code) => movement::lower_view(l, op),
         OpCode::Concat => movement::lower_concat(l, op),
         OpCode::Pad => movement::lower_pad(l, op),
         OpCode::DynSlice => movement::lower_dyn_slice(l, op),
+        OpCode::NonZero => data::lower_non_zero(l, op),
+        OpCode::Unique => data::lower_unique(l, op),
+        OpCode::Nms => nms::lower(l, op),
         OpCode::Dims | OpCode::Iota => movement::lower_generated(l, op),
         OpCode::MatMul => matmul::lower(l, op),
         OpCode::Conv => conv::lower(l, op),
@@ -97,5 +105,5 @@ fn activation(b: &mut Builder<'_>, op: &Op, word: &str, params: [f64; 2], x: &Ex
     // The standalone op of the same name, with the epilogue's parameters in its attributes' places.
     let attrs = code.def().attrs.iter().zip(params).map(|(_, value)| lathe_ir::Attr::float(value)).collect();
     let alone = Op { code, attrs, ..op.clone() };
-    scalar_op(b, &alone, std::slice::from_ref(x), x.ty()).unwrap_or_else(|| x.clone())
+    scalar_op(b, &alone, std::slice::from_ref(x), x.ty(), None).unwrap_or_else(|| x.clone())
 }

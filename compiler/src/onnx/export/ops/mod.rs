@@ -2,6 +2,7 @@
 
 mod activation;
 mod attention;
+mod data;
 mod elementwise;
 mod indices;
 mod matmul;
@@ -117,6 +118,11 @@ const ROWS: &[(OpCode, Form)] = &[
     (OpCode::ScatterElements, With(indices::scatter_elements)),
     (OpCode::ScatterNd, With(indices::scatter_nd)),
     (OpCode::DynSlice, With(indices::dyn_slice)),
+    // sizes from data
+    (OpCode::DataSize, With(data::data_size)),
+    (OpCode::NonZero, With(data::non_zero)),
+    (OpCode::Unique, With(data::unique)),
+    (OpCode::Nms, With(data::nms)),
     // from dimensions
     (OpCode::Iota, With(movement::iota)),
     (OpCode::Dims, With(movement::dims)),

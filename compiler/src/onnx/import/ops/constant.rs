@@ -69,7 +69,7 @@ pub(super) fn dropout(cx: &mut NodeCx<'_, '_>) -> R<Vec<Val>> {
 /// ConstantOfShape: small ones are known, others are one element broadcast.
 pub(super) fn constant_of_shape(cx: &mut NodeCx<'_, '_>) -> R<Vec<Val>> {
     let shape = cx.input(0)?;
-    let dims = cx.dims_of(shape, "the shape")?;
+    let dims = cx.sizes_of(shape, "the shape", &|_| None)?;
     let value = match cx.attrs.tensor("value")? {
         Some(proto) => cx.importer.attribute_tensor(proto)?,
         None => Tensor::scalar(DType::F32, 0.0),
@@ -107,7 +107,7 @@ pub(super) fn range(cx: &mut NodeCx<'_, '_>) -> R<Vec<Val>> {
         match cx.all_elems(val)?.as_deref() {
             Some([elem]) => scalars.push(elem.clone()),
             Some(elems) => return invalid(format!("{what} has {} elements", elems.len())),
-            None => return needs_value(format!("{what} is computed from data, so the length is not known")),
+            None => return range_of_values(cx, start, limit, delta),
         }
     }
     let count = count_of(&cx.known(), &scalars[0], &scalars[1], &scalars[2])?;
@@ -131,6 +131,32 @@ pub(super) fn range(cx: &mut NodeCx<'_, '_>) -> R<Vec<Val>> {
         result = cx.op(OpCode::Add, &[result, start], &[])?;
     }
     one(result)
+}
+
+/// Range between ends that data decide: the length is computed, and needs a bound.
+fn range_of_values(cx: &mut NodeCx<'_, '_>, start: Val, limit: Val, delta: Val) -> R<Vec<Val>> {
+    let dtype = cx.dtype(start)?;
+    let [start, limit, delta] = [start, limit, delta].map(|val| cx.reshape(val, []));
+    let (start, limit, delta) = (start?, limit?, delta?);
+    let count = if dtype.is_float() {
+        let distance = cx.op(OpCode::Sub, &[limit, start], &[])?;
+        let count = cx.op(OpCode::Div, &[distance, delta], &[])?;
+        let count = cx.op(OpCode::Ceil, &[count], &[])?;
+        cx.cast(count, DType::I64)?
+    } else {
+        // ceil(d / s) is -floor(-d / s).
+        let [first, last, step] = [start, limit, delta].map(|val| cx.cast(val, DType::I64));
+        let backwards = cx.op(OpCode::Sub, &[first?, last?], &[])?;
+        let floor = cx.floor_div_values(backwards, step?)?;
+        cx.op(OpCode::Neg, &[floor], &[])?
+    };
+    let zero = cx.whole(0);
+    let count = cx.op(OpCode::Max, &[count, zero], &[])?;
+    let count = cx.data_size(count, None, "the length")?;
+    let attrs = [("shape", Attr::dims([count])), ("axis", Attr::Int(0)), ("dtype", dtype.into())];
+    let places = cx.op(OpCode::Iota, &[], &attrs)?;
+    let steps = cx.op(OpCode::Mul, &[places, delta], &[])?;
+    one(cx.op(OpCode::Add, &[steps, start], &[])?)
 }
 
 fn is_number(elem: &Elem, value: f64) -> bool {
@@ -223,7 +249,7 @@ pub(super) fn trilu(cx: &mut NodeCx<'_, '_>) -> R<Vec<Val>> {
 pub(super) fn one_hot(cx: &mut NodeCx<'_, '_>) -> R<Vec<Val>> {
     let (indices, depth, values) = (cx.input(0)?, cx.input(1)?, cx.input(2)?);
     let depth = cx.cast(depth, DType::I64)?;
-    let dims = cx.dims_of(depth, "depth")?;
+    let dims = cx.sizes_of(depth, "depth", &|_| None)?;
     let [size] = dims.as_slice() else { return invalid("depth is no scalar") };
     let shape = cx.shape(indices)?;
     let axis = cx.axis_or("axis", -1, shape.len() + 1)?;

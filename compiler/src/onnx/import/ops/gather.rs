@@ -2,9 +2,9 @@
 
 use lathe_ir::{Attr, DType, Dim, OpCode, Shape, Tensor};
 
-use crate::onnx::import::known::{Elem, MAX_KNOWN, few, strides};
+use crate::onnx::import::known::{Elem, MAX_KNOWN};
 use crate::onnx::import::node::{NodeCx, one};
-use crate::onnx::import::values::{R, Val, invalid, needs_value, unsupported};
+use crate::onnx::import::values::{R, Val, invalid, unsupported};
 
 use super::constant::positions;
 use super::shape::broadcast_to;
@@ -124,37 +124,4 @@ pub(super) fn reverse_sequence(cx: &mut NodeCx<'_, '_>) -> R<Vec<Val>> {
     let source = cx.op(OpCode::Where, &[is_within, reversed, along], &[])?;
     let source = broadcast_to(cx, source, shape)?;
     one(cx.op(OpCode::GatherElements, &[x, source], &[("axis", Attr::Int(time as i64))])?)
-}
-
-/// NonZero of a value that is known, or that is one number other than 0 everywhere (the way some exporters write a
-/// range). What depends on data is not supported.
-pub(super) fn non_zero(cx: &mut NodeCx<'_, '_>) -> R<Vec<Val>> {
-    let x = cx.input(0)?;
-    let known: Option<Vec<bool>> = cx.all_elems(x)?.and_then(|elems| {
-        let decide = |elem: &Elem| match elem {
-            Elem::Int(value) => Some(*value != 0),
-            Elem::Float(value) => Some(*value != 0.0),
-            _ => None,
-        };
-        elems.iter().map(decide).collect()
-    });
-    let shape = cx.shape(x)?;
-    if let (Some(known), Some(sizes)) = (known, cx.sizes(x)?) {
-        let strides = strides(&sizes);
-        let places: Vec<usize> = (0..known.len()).filter(|&at| known[at]).collect();
-        let mut indices = Vec::new();
-        for (axis, &stride) in strides.iter().enumerate() {
-            indices.extend(places.iter().map(|&at| Elem::Int((at / stride as usize % sizes[axis]) as i64)));
-        }
-        if few(&[sizes.len(), places.len()]).is_some() {
-            return one(cx.known_val(DType::I64, &[sizes.len(), places.len()], indices));
-        }
-    }
-    if let ([size], Some(value)) = (shape.as_slice(), cx.importer.values.repeated(x)?)
-        && value != 0.0
-    {
-        let along = positions(cx, std::slice::from_ref(size), 0)?;
-        return one(cx.reshape(along, [Dim::ONE, size.clone()])?);
-    }
-    needs_value("which elements are zero is known only when the program runs")
 }

@@ -10,6 +10,7 @@ mod contrib;
 mod control;
 mod conv;
 mod crop_resize;
+mod data;
 mod einsum;
 mod elementwise;
 mod flex_attention;
@@ -27,7 +28,7 @@ mod region;
 mod resize;
 mod sampling;
 mod shape;
-mod slice;
+pub(super) mod slice;
 mod spectral;
 mod state;
 mod training;
@@ -201,7 +202,11 @@ static ROWS: &[OpImport] = &[
     op("ScatterND", &[11, 13, 16, 18], &["reduction"], gather::scatter_nd),
     op("TensorScatter", &[24], &["axis", "mode"], state::tensor_scatter),
     op("ReverseSequence", &[10, 28], &["batch_axis", "time_axis"], gather::reverse_sequence),
-    op("NonZero", &[9, 13], &[], gather::non_zero),
+    // sizes from data
+    op("NonZero", &[9, 13], &[], data::non_zero),
+    op("Compress", &[9, 11], &["axis"], data::compress),
+    op("Unique", &[11], &["axis", "sorted"], data::unique),
+    op("NonMaxSuppression", &[10, 11], &["center_point_box"], data::nms),
     // along axes
     op("ReduceL1", &[1, 11, 13, 18], &["axes", "keepdims", "noop_with_empty_axes"], reduce::reduce),
     op("ReduceL2", &[1, 11, 13, 18], &["axes", "keepdims", "noop_with_empty_axes"], reduce::reduce),

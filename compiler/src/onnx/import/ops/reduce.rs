@@ -214,7 +214,8 @@ pub(super) fn cumprod(cx: &mut NodeCx<'_, '_>) -> R<Vec<Val>> {
 pub(super) fn topk(cx: &mut NodeCx<'_, '_>) -> R<Vec<Val>> {
     let (x, k) = (cx.input(0)?, cx.input(1)?);
     let axis = cx.axis_or("axis", -1, cx.rank(x)?)?;
-    let k = cx.dims_of(k, "k")?;
+    let most = cx.shape(x)?[axis].clone();
+    let k = cx.sizes_of(k, "k", &|_| Some(most.clone()))?;
     if k.len() != 1 {
         return invalid("k is no scalar");
     }

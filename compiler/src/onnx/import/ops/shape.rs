@@ -6,7 +6,7 @@ use lathe_ir::{Attr, DType, Dim, OpCode, Shape};
 
 use crate::onnx::import::known::{Elem, few, pick, strides};
 use crate::onnx::import::node::{NodeCx, one};
-use crate::onnx::import::values::{R, Val, invalid, unsupported};
+use crate::onnx::import::values::{MAX_RANK, R, Val, invalid, needs_value, unsupported};
 
 /// Shape, from `start` to `end` (opset 15).
 pub(super) fn shape(cx: &mut NodeCx<'_, '_>) -> R<Vec<Val>> {
@@ -31,8 +31,11 @@ pub(super) fn size(cx: &mut NodeCx<'_, '_>) -> R<Vec<Val>> {
 pub(super) fn reshape(cx: &mut NodeCx<'_, '_>) -> R<Vec<Val>> {
     let (x, target) = (cx.input(0)?, cx.input(1)?);
     let have = cx.ty(x)?;
-    let wanted = cx.dims_of(target, "the new shape")?;
     let allow_zero = cx.flag_or("allowzero", false)?;
+    if cx.all_elems(target)?.is_none() {
+        return reshape_to_values(cx, x, target, allow_zero);
+    }
+    let wanted = cx.sizes_of(target, "the new shape", &|_| None)?;
     let mut shape: Vec<Dim> = Vec::new();
     let mut inferred = None;
     for (axis, dim) in wanted.iter().enumerate() {
@@ -56,6 +59,52 @@ pub(super) fn reshape(cx: &mut NodeCx<'_, '_>) -> R<Vec<Val>> {
             return invalid(format!("axis {axis} is -1 and cannot be told, since another is 0"));
         }
         shape[axis] = have.elements().floor_div(&others);
+    }
+    one(cx.reshape(x, shape)?)
+}
+
+/// Reshape to a shape from data. Its meaning is computed as data too: what a 0 keeps, what a -1 leaves over. No size is
+/// more than there are elements, and together they have to be as many, which is checked.
+fn reshape_to_values(cx: &mut NodeCx<'_, '_>, x: Val, target: Val, allow_zero: bool) -> R<Vec<Val>> {
+    let have = cx.ty(x)?;
+    let (Some(&[rank]), elements) = (cx.sizes(target)?.as_deref(), have.elements()) else {
+        return needs_value("how many axes the new shape has is known only when the program runs");
+    };
+    if rank > MAX_RANK {
+        return unsupported(format!("a result of {rank} axes; at most {MAX_RANK} are supported"));
+    }
+    let known = cx.elems(target)?;
+    let mut wanted = cx.cast(target, DType::I64)?;
+    if !allow_zero {
+        let mut kept: Vec<Dim> = have.shape.to_vec();
+        kept.resize(rank, Dim::ZERO);
+        let (kept, zero) = (cx.dims_val(&kept)?, cx.whole(0));
+        let is_kept = cx.op(OpCode::Eq, &[wanted, zero], &[])?;
+        wanted = cx.op(OpCode::Where, &[is_kept, kept, wanted], &[])?;
+    }
+    let (minus_one, unit) = (cx.whole(-1), cx.whole(1));
+    let is_left_over = cx.op(OpCode::Eq, &[wanted, minus_one], &[])?;
+    let others = cx.op(OpCode::Where, &[is_left_over, unit, wanted], &[])?;
+    let attrs = [("axes", Attr::ints(&[0])), ("keepdims", false.into())];
+    let product = cx.op(OpCode::ReduceProd, &[others], &attrs)?;
+    let product = cx.op(OpCode::Max, &[product, unit], &[])?;
+    let count = cx.dim_scalar(&elements, DType::I64)?;
+    let left_over = cx.op(OpCode::Div, &[count, product], &[])?;
+    let sizes = cx.op(OpCode::Where, &[is_left_over, left_over, wanted], &[])?;
+    // An empty operand can be of any other empty shape made of its sizes.
+    let sized: Vec<Dim> = have.shape.iter().map(|dim| cx.known().max(dim, &Dim::ONE)).collect();
+    let most = Dim::product_of(&sized);
+    let mut shape = Vec::new();
+    for index in 0..rank {
+        let elem = known.as_ref().and_then(|elems| elems.get(index)?.as_ref()?.to_dim());
+        let is_size = |dim: &Dim| cx.known().is_non_negative(&(dim - &Dim::ONE)) == Some(true);
+        shape.push(match elem.filter(is_size) {
+            Some(size) => size,
+            None => {
+                let size = cx.element(sizes, index)?;
+                cx.data_size(size, Some(&most), "the new shape")?
+            }
+        });
     }
     one(cx.reshape(x, shape)?)
 }
@@ -134,7 +183,7 @@ pub(super) fn transpose(cx: &mut NodeCx<'_, '_>) -> R<Vec<Val>> {
 /// Expand: to the broadcast of the operand's shape and the given one.
 pub(super) fn expand(cx: &mut NodeCx<'_, '_>) -> R<Vec<Val>> {
     let (x, target) = (cx.input(0)?, cx.input(1)?);
-    let target = cx.dims_of(target, "the new shape")?;
+    let target = cx.sizes_of(target, "the new shape", &|_| None)?;
     if let Some(dim) = target.iter().find(|dim| dim.as_const().is_some_and(|size| size < 0)) {
         return invalid(format!("the new shape has the dimension {dim}"));
     }
@@ -173,7 +222,7 @@ pub(super) fn broadcast_to(cx: &mut NodeCx<'_, '_>, x: Val, shape: Shape) -> R<V
 /// Tile: every repeated axis gets an axis of its own in front, which is broadcast and merged.
 pub(super) fn tile(cx: &mut NodeCx<'_, '_>) -> R<Vec<Val>> {
     let (x, repeats) = (cx.input(0)?, cx.input(1)?);
-    let repeats = cx.dims_of(repeats, "repeats")?;
+    let repeats = cx.sizes_of(repeats, "how often an axis is repeated", &|_| None)?;
     one(repeat(cx, x, &repeats)?)
 }
 

@@ -1,29 +1,43 @@
 //! Parts of tensors and tensors made of parts: Slice, Split, Concat, Pad.
 
 use lathe_ir::op::normalize_axis;
-use lathe_ir::{Attr, Dim, OpCode, Shape};
+use lathe_ir::{Attr, DType, Dim, OpCode, Shape};
 
 use crate::onnx::import::known::{Elem, few, pick, strides};
 use crate::onnx::import::node::{NodeCx, one};
-use crate::onnx::import::values::{R, Val, invalid, needs_value, unsupported};
+use crate::onnx::import::values::{MAX_RANK, R, Val, invalid, needs_value, unsupported};
 
 /// A bound of a slice: beyond 2^60 it is as good as infinite.
 enum Bound {
     Dim(Dim),
-    Beyond { positive: bool },
+    Beyond {
+        positive: bool,
+    },
+    /// An i64 scalar that is known when the program runs.
+    Data(Val),
 }
 
-fn bounds(cx: &mut NodeCx<'_, '_>, val: Val) -> R<Option<Vec<Bound>>> {
-    Ok(cx.all_elems(val)?.and_then(|elems| {
-        elems
-            .iter()
-            .map(|elem| match (elem.to_dim(), elem) {
-                (Some(dim), _) => Some(Bound::Dim(dim)),
-                (None, Elem::Int(value)) => Some(Bound::Beyond { positive: *value > 0 }),
-                _ => None,
-            })
-            .collect()
-    }))
+fn bounds(cx: &mut NodeCx<'_, '_>, val: Val) -> R<Vec<Bound>> {
+    let Some(&[count]) = cx.sizes(val)?.as_deref() else {
+        return needs_value(format!("how many bounds {} holds is known only when the program runs", cx.ty(val)?));
+    };
+    if count > MAX_RANK {
+        return invalid(format!("bounds for {count} axes"));
+    }
+    let elems = cx.elems(val)?;
+    let mut found = Vec::new();
+    for index in 0..count {
+        let elem = elems.as_ref().and_then(|elems| elems.get(index)?.clone());
+        found.push(match (elem.as_ref().and_then(Elem::to_dim), elem) {
+            (Some(dim), _) => Bound::Dim(dim),
+            (None, Some(Elem::Int(value))) => Bound::Beyond { positive: value > 0 },
+            _ => {
+                let element = cx.element(val, index)?;
+                Bound::Data(cx.cast(element, DType::I64)?)
+            }
+        });
+    }
+    Ok(found)
 }
 
 /// Slice: bounds are counted from the end where negative, then clamped.
@@ -31,9 +45,7 @@ pub(super) fn slice(cx: &mut NodeCx<'_, '_>) -> R<Vec<Val>> {
     let (x, starts, ends) = (cx.input(0)?, cx.input(1)?, cx.input(2)?);
     let shape = cx.shape(x)?;
     let rank = shape.len();
-    let (Some(starts), Some(ends)) = (bounds(cx, starts)?, bounds(cx, ends)?) else {
-        return needs_value("starts or ends are computed from data, so the shape is not known");
-    };
+    let [starts, ends] = [bounds(cx, starts)?, bounds(cx, ends)?];
     let axes = match cx.opt(3) {
         Some(axes) => cx.const_ints(axes, "axes")?,
         None => (0..starts.len() as i64).collect(),
@@ -48,6 +60,7 @@ pub(super) fn slice(cx: &mut NodeCx<'_, '_>) -> R<Vec<Val>> {
     let mut first = vec![Dim::ZERO; rank];
     let mut sizes = shape.clone();
     let mut stride = vec![1i64; rank];
+    let mut from_data = Vec::new();
     for (((start, end), &axis), &step) in starts.iter().zip(&ends).zip(&axes).zip(&steps) {
         let axis = normalize_axis(axis, rank)?;
         if step == 0 {
@@ -55,10 +68,77 @@ pub(super) fn slice(cx: &mut NodeCx<'_, '_>) -> R<Vec<Val>> {
         }
         // A step beyond 2^60 takes one element, as any step beyond the size does.
         let step = step.clamp(-(1 << 59), 1 << 59);
+        // A bound of unknown sign is clamped when the program runs, as those from data are.
+        let undecided = |bound: &Bound| match bound {
+            Bound::Data(_) => true,
+            Bound::Dim(dim) => cx.known().is_non_negative(dim).is_none(),
+            Bound::Beyond { .. } => false,
+        };
+        if undecided(start) || undecided(end) {
+            from_data.push((axis, start, end, step));
+            continue;
+        }
         (first[axis], sizes[axis]) = range(cx, start, end, step, &shape[axis])?;
         stride[axis] = step;
     }
-    one(take(cx, x, &first, &sizes, &stride)?)
+    let mut result = take(cx, x, &first, &sizes, &stride)?;
+    for (axis, start, end, step) in from_data {
+        result = slice_by_values(cx, result, axis, (start, end), step)?;
+    }
+    one(result)
+}
+
+/// A slice along one axis between bounds that data decide.
+fn slice_by_values(cx: &mut NodeCx<'_, '_>, x: Val, axis: usize, (start, end): (&Bound, &Bound), step: i64) -> R<Val> {
+    let shape = cx.shape(x)?;
+    let size = cx.dim_scalar(&shape[axis], DType::I64)?;
+    let unit = cx.whole(1);
+    let (low, high) = match step > 0 {
+        true => (cx.whole(0), size),
+        false => (cx.whole(-1), cx.op(OpCode::Sub, &[size, unit], &[])?),
+    };
+    let mut ends = Vec::new();
+    for bound in [start, end] {
+        let given = match bound {
+            Bound::Data(val) => *val,
+            Bound::Dim(dim) => cx.dim_scalar(dim, DType::I64)?,
+            Bound::Beyond { positive: true } => high,
+            Bound::Beyond { positive: false } => low,
+        };
+        let zero = cx.whole(0);
+        let is_from_end = cx.op(OpCode::Lt, &[given, zero], &[])?;
+        let counted = cx.op(OpCode::Add, &[given, size], &[])?;
+        let place = match bound {
+            Bound::Beyond { .. } => given,
+            _ => cx.op(OpCode::Where, &[is_from_end, counted, given], &[])?,
+        };
+        let place = cx.op(OpCode::Max, &[place, low], &[])?;
+        ends.push(cx.op(OpCode::Min, &[place, high], &[])?);
+    }
+    // ceil(d / s) is -floor(-d / s).
+    let backwards = if step > 0 { [ends[0], ends[1]] } else { [ends[1], ends[0]] };
+    let backwards = cx.op(OpCode::Sub, &backwards, &[])?;
+    let by = cx.whole(step.abs());
+    let floor = cx.floor_div_values(backwards, by)?;
+    let count = cx.op(OpCode::Neg, &[floor], &[])?;
+    let zero = cx.whole(0);
+    let count = cx.op(OpCode::Max, &[count, zero], &[])?;
+    let most = shape[axis].ceil_div(&Dim::constant(step.abs()));
+    let count = cx.data_size(count, Some(&most), "the length of the slice")?;
+    if step == 1 {
+        let mut starts = vec![zero; shape.len()];
+        starts[axis] = ends[0];
+        let starts: Vec<Val> = starts.into_iter().map(|start| cx.reshape(start, [Dim::ONE])).collect::<R<_>>()?;
+        let starts = join(cx, &starts, 0)?;
+        let mut sizes = shape;
+        sizes[axis] = count;
+        return cx.op(OpCode::DynSlice, &[x, starts], &[("sizes", Attr::Dims(sizes))]);
+    }
+    let places = super::constant::positions(cx, &[count], 0)?;
+    let by = cx.whole(step);
+    let places = cx.op(OpCode::Mul, &[places, by], &[])?;
+    let places = cx.op(OpCode::Add, &[places, ends[0]], &[])?;
+    cx.op(OpCode::Gather, &[x, places], &[("axis", Attr::Int(axis as i64))])
 }
 
 /// First index and number of elements of one axis.
@@ -77,6 +157,7 @@ fn range(cx: &NodeCx<'_, '_>, start: &Bound, end: &Bound, step: i64, size: &Dim)
             };
             Ok(known.min(&known.max(&from_front, &low), &high))
         }
+        Bound::Data(_) => unsupported("a bound that data decide"),
     };
     let (start, end) = (clamp(start)?, clamp(end)?);
     let distance = if step > 0 { &end - &start } else { &start - &end };
@@ -117,7 +198,13 @@ fn emit_slice(cx: &mut NodeCx<'_, '_>, x: Val, starts: &[Dim], sizes: &[Dim], st
 }
 
 /// `size` elements along one axis from `start` on.
-pub(super) fn take_axis(cx: &mut NodeCx<'_, '_>, x: Val, axis: usize, start: &Dim, size: &Dim) -> R<Val> {
+pub(in crate::onnx::import) fn take_axis(
+    cx: &mut NodeCx<'_, '_>,
+    x: Val,
+    axis: usize,
+    start: &Dim,
+    size: &Dim,
+) -> R<Val> {
     let mut sizes = cx.shape(x)?;
     let mut starts = vec![Dim::ZERO; sizes.len()];
     starts[axis] = start.clone();
@@ -133,7 +220,7 @@ pub(super) fn split(cx: &mut NodeCx<'_, '_>) -> R<Vec<Val>> {
     let axis = cx.axis_or("axis", 0, shape.len())?;
     let whole = &shape[axis];
     let sizes: Vec<Dim> = match (cx.opt(1), cx.attrs.int("num_outputs")?) {
-        (Some(sizes), _) => cx.dims_of(sizes, "split")?,
+        (Some(sizes), _) => cx.sizes_of(sizes, "split", &|_| Some(whole.clone()))?,
         (None, Some(count)) if count >= 1 && count <= cx.wanted.len().max(1) as i64 => {
             let parts = Dim::constant(count);
             let part = whole.ceil_div(&parts);
@@ -236,7 +323,7 @@ pub(super) fn pad(cx: &mut NodeCx<'_, '_>) -> R<Vec<Val>> {
     let (x, pads) = (cx.input(0)?, cx.input(1)?);
     let shape = cx.shape(x)?;
     let rank = shape.len();
-    let pads = cx.dims_of(pads, "pads")?;
+    let pads = cx.sizes_of(pads, "pads", &|_| None)?;
     let axes: Vec<usize> = match cx.opt(3) {
         Some(axes) => {
             let axes = cx.const_ints(axes, "axes")?;
