@@ -353,3 +353,34 @@ fn equalities_by_the_thousand() {
     let said = ends_soon(case.outputs(&outputs));
     assert!(said.contains("more than 4096 pairs of dimensions would have to be equal"), "{said}");
 }
+
+#[test]
+fn tables_are_bounded_in_all() {
+    let mut case =
+        Case::new(20).input("x", f32s(&[1, 4, 1], 0)).weight("length", Tensor::from_i64(DType::I64, &[], &[4096]));
+    for at in 0..2000 {
+        case = case.node("DFT", &["x", "length"], &[&format!("y{at}")], &[]);
+    }
+    assert!(case.outputs(&["y0"]).refused().contains("tables of more than"));
+    let lengths: Vec<i64> = (0..2000i64).map(|length| length * (length + 1) / 2).collect();
+    let pool: Vec<i64> = (0..2000 * 2001 / 2).collect();
+    let columns: Vec<i64> = (0..2000).collect();
+    let grams = Case::new(9)
+        .input("x", Tensor::from_i64(DType::I64, &[1 << 20], &vec![0; 1 << 20]))
+        .node(
+            "TfIdfVectorizer",
+            &["x"],
+            &["y"],
+            &[
+                ("mode", A::Str("TF")),
+                ("min_gram_length", A::Int(1)),
+                ("max_gram_length", A::Int(2000)),
+                ("max_skip_count", A::Int(1000)),
+                ("ngram_counts", A::Ints(&lengths)),
+                ("ngram_indexes", A::Ints(&columns)),
+                ("pool_int64s", A::Ints(&pool)),
+            ],
+        )
+        .outputs(&["y"]);
+    assert!(grams.refused().contains("so many lengths and gaps"));
+}

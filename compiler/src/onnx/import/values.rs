@@ -18,6 +18,9 @@ pub(super) const MAX_RANK: usize = 64;
 const MAX_WORK: usize = 1 << 24;
 const SYMBOLIC_WORK: usize = 64;
 
+/// Elements of constants that an import may make from nothing but attributes and sizes, in all.
+const MAX_GENERATED: usize = 1 << 25;
+
 /// A value of the import, by position in [`Values`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Val(u32);
@@ -94,6 +97,8 @@ pub(super) struct Values {
     entries: Vec<Entry>,
     /// Work done on known elements.
     work: usize,
+    /// Elements of constants made so far.
+    generated: usize,
     weight_names: BTreeSet<String>,
     /// Integers that were made of whole numbers in f32, with those.
     floats: BTreeMap<Val, Val>,
@@ -135,6 +140,17 @@ impl Values {
     pub(super) fn constant(&mut self, name: &str, tensor: Tensor) -> Val {
         let ty = tensor.ty();
         self.push(Entry::Tensor(Content { ty, value: None, tensor: Some(tensor), name: name.into(), elems: None }))
+    }
+
+    /// Allows a constant of so many elements that no file holds, or refuses it.
+    pub(super) fn generate(&mut self, count: usize) -> R<()> {
+        self.generated = self.generated.saturating_add(count);
+        match self.generated <= MAX_GENERATED {
+            true => Ok(()),
+            false => {
+                unsupported(format!("tables of more than {MAX_GENERATED} elements for the operators of one model"))
+            }
+        }
     }
 
     /// A value of which every element is known.

@@ -8,6 +8,9 @@ use crate::onnx::import::values::{R, Val, invalid, unsupported};
 use super::constant::filled;
 use super::slice::take_axis;
 
+/// Comparisons that are written out: one for each gap and element of each length.
+const MAX_STEPS: usize = 1 << 14;
+
 /// N-grams of one length: the number of the first one in the pool, their elements one after the other.
 struct Grams {
     length: usize,
@@ -68,6 +71,10 @@ pub(super) fn tf_idf(cx: &mut NodeCx<'_, '_>) -> R<Vec<Val>> {
     let Some(size) = width.as_const() else {
         return unsupported(format!("rows of {width} elements; the length must be constant"));
     };
+    let lengths = grams.iter().map(|of_length| of_length.length.saturating_mul(most_skipped as usize + 1));
+    if lengths.fold(0, usize::saturating_add) > MAX_STEPS {
+        return unsupported(format!("n-grams of so many lengths and gaps that comparing takes over {MAX_STEPS} steps"));
+    }
     let x = cx.cast(x, DType::I64)?;
     let count = rows.clone().unwrap_or(Dim::ONE);
     let x = cx.reshape(x, [count.clone(), Dim::ONE, width])?;

@@ -130,7 +130,7 @@ pub(super) fn deform_conv(cx: &mut NodeCx<'_, '_>) -> R<Vec<Val>> {
         return unsupported(format!("a kernel of {kernel:?}; up to 4096 elements are supported"));
     };
     let (group, offset_group) = (cx.int_or("group", 1)?, cx.int_or("offset_group", 1)?);
-    if group < 1 || !(1..=4096).contains(&offset_group) {
+    if group < 1 || !(1..=1024).contains(&offset_group) {
         return invalid(format!("group = {group}, offset_group = {offset_group}"));
     }
     let strides = per_axis(cx, "strides", axes, 1, 1)?;

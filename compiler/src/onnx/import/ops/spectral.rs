@@ -14,9 +14,6 @@ use super::constant::positions;
 use super::elementwise::element_type;
 use super::slice::take_axis;
 
-/// Elements that a table of a transform may have: 256 MiB of f32.
-const MAX_TABLE: i64 = 1 << 26;
-
 /// Which transform.
 #[derive(Clone, Copy)]
 struct Transform {
@@ -109,9 +106,7 @@ fn transform(cx: &mut NodeCx<'_, '_>, x: Val, axis: usize, spec: Transform) -> R
         return unsupported(format!("a transform of length {length} along an axis of size {}", ty.shape[axis]));
     };
     let entries = [row_count, parts_in, columns, parts_out].iter().try_fold(1i64, |all, &n| all.checked_mul(n));
-    if entries.is_none_or(|entries| entries > MAX_TABLE) {
-        return unsupported(format!("a transform of length {length}: its table has more than {MAX_TABLE} elements"));
-    }
+    cx.importer.values.generate(entries.and_then(|entries| usize::try_from(entries).ok()).unwrap_or(usize::MAX))?;
     let x = take_axis(cx, x, axis, &Dim::ZERO, &rows)?;
     let precise = if ty.dtype.size() == 2 { DType::F32 } else { ty.dtype };
     let x = cx.cast(x, precise)?;
@@ -196,9 +191,10 @@ pub(super) fn mel_weights(cx: &mut NodeCx<'_, '_>) -> R<Vec<Val>> {
     let [bands, length, rate, low, high] = numbers[..] else { return invalid("five operands are needed") };
     let dtype = element_type(cx.int_or("output_datatype", 1)?)?;
     let bins = (length / 2.0).floor() + 1.0;
-    if !(bands >= 1.0 && length >= 1.0 && rate > 0.0 && bands * bins <= MAX_TABLE as f64) {
+    if !(bands >= 1.0 && length >= 1.0 && rate > 0.0 && bands * bins < 1e15) {
         return invalid(format!("{bands} bands over a spectrum of {length} at {rate} Hz"));
     }
+    cx.importer.values.generate((bands * bins) as usize)?;
     let mel = |hertz: f64| 2595.0 * (hertz / 700.0).ln_1p() / std::f64::consts::LN_10;
     let (first, last) = (mel(low), mel(high));
     let step = (last - first) / (bands + 2.0);

@@ -203,6 +203,7 @@ pub(super) fn col2im(cx: &mut NodeCx<'_, '_>) -> R<Vec<Val>> {
     let columns = cx.cast(columns, precise)?;
     // Weights [taps, 1, kernel..]: each tap goes to its own place.
     let count = taps as usize;
+    cx.importer.values.generate(count * count)?;
     let unit: Vec<f64> = (0..count * count).map(|at| f64::from(u8::from(at / count == at % count))).collect();
     let sizes: Vec<usize> = [count, 1].into_iter().chain(kernel.iter().map(|&size| size as usize)).collect();
     let name = format!("{}.taps", cx.constant_name());
