@@ -4,6 +4,7 @@ pub mod artifact;
 pub mod backend;
 pub mod cli;
 pub mod limits;
+pub mod locate;
 pub mod loopir;
 pub mod onnx;
 pub mod pipeline;

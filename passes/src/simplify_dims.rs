@@ -69,13 +69,11 @@ fn unify(module: &Module, a: &Dim, b: &Dim) -> Option<(Symbol, Dim)> {
 }
 
 fn merge(a: &SymbolInfo, b: &SymbolInfo) -> SymbolInfo {
-    SymbolInfo {
-        lo: a.lo.max(b.lo),
-        hi: match (a.hi, b.hi) {
-            (Some(x), Some(y)) => Some(x.min(y)),
-            (x, y) => x.or(y),
-        },
-        typical: a.typical.or(b.typical),
-        ..SymbolInfo::default()
-    }
+    let lo = a.lo.max(b.lo);
+    let hi = match (a.hi, b.hi) {
+        (Some(x), Some(y)) => Some(x.min(y)),
+        (x, y) => x.or(y),
+    };
+    let typical = a.typical.or(b.typical).map(|typical| typical.max(lo).min(hi.unwrap_or(i64::MAX)));
+    SymbolInfo { lo, hi, typical, ..SymbolInfo::default() }
 }

@@ -1,7 +1,7 @@
 //! `lathe check` lists everything in one run.
 
 use crate::model::{Case, node, value};
-use lathe_ir::DType;
+use lathe_ir::{DType, Tensor};
 
 #[test]
 fn every_unsupported_node_is_listed() {
@@ -31,4 +31,24 @@ fn every_unsupported_node_is_listed() {
     let (_, said) = case.lathe(&["check", "model.onnx"]);
     assert_eq!(said.matches("unsupported: ").count(), 6, "{said}");
     assert!(!said.contains("\"fine\"") && !said.contains("\"y\""), "{said}");
+}
+
+#[test]
+fn results_are_compared_with_a_reference() {
+    let inputs = vec![value("x", DType::F32, &[None, Some(2)])];
+    let case =
+        Case::new(inputs, vec![node("half", "Relu", &["x"], &[]), node("y", "Softmax", &["half"], &[("axis", 1)])]);
+    case.input("in", 0, &Tensor::from_f32(&[1, 2], &[0.0, -1.0]));
+    case.input("right", 0, &Tensor::from_f32(&[1, 2], &[0.5, 0.5]));
+    case.input("wrong", 0, &Tensor::from_f32(&[1, 2], &[0.5, 0.25]));
+    for folder in ["right", "wrong"] {
+        std::fs::rename(case.at(folder).join("input_0.pb"), case.at(folder).join("output_0.pb")).unwrap();
+        std::fs::copy(case.at("in/input_0.pb"), case.at(folder).join("input_0.pb")).unwrap();
+    }
+    let said = case.succeeds(&["check", "model.onnx", "--against", "right"]);
+    assert!(said.contains("agrees: output \"y\""), "{said}");
+    let expected =
+        ["differs: output \"y\"", "element 1 is 5e-1, expected 2.5e-1", "place: the import, or the reference"];
+    case.fails(&["check", "model.onnx", "--against", "wrong"], 5, &expected);
+    case.fails(&["check", "model.onnx", "--against", "in"], 4, &["output_0.pb"]);
 }

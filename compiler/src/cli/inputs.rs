@@ -28,6 +28,11 @@ pub(super) struct InputArgs {
 }
 
 impl InputArgs {
+    /// Inputs from a folder.
+    pub(super) fn folder(folder: &Path) -> InputArgs {
+        InputArgs { input_dir: Some(folder.to_owned()), inputs: Vec::new(), dynamic: false }
+    }
+
     /// The tensors for inputs of these names, in order. What is wrong with a file is told only when the tensor is asked
     /// for: a model that cannot take it is the better news. Inputs that `fixed` names may be left out.
     pub(super) fn read(&self, names: &[String], fixed: &[(String, Tensor)]) -> Result<Vec<Given>, Failure> {
@@ -143,6 +148,12 @@ fn to_tensor<E: std::fmt::Display>(data: Result<TensorData, E>, path: &Path) -> 
 pub(super) fn tensor_of(data: &TensorData) -> Option<Tensor> {
     let shape: Vec<usize> = data.dims.iter().map(|&size| usize::try_from(size).ok()).collect::<Option<_>>()?;
     Tensor::from_bytes(DType::from_onnx_code(data.dtype_code)?, &shape, data.bytes.clone())
+}
+
+/// Reads output_0.pb, output_1.pb, ...
+pub(super) fn read_outputs(folder: &Path, count: usize) -> Result<Vec<Tensor>, Failure> {
+    let paths = (0..count).map(|index| folder.join(format!("output_{index}.pb")));
+    paths.map(|path| to_tensor(tensor_pb::read_file(&path), &path)).collect()
 }
 
 /// Writes outputs as output_0.pb, output_1.pb, ...

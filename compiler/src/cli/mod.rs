@@ -47,6 +47,8 @@ pub(crate) enum Failure {
     Found(Diagnostics),
     /// The command line asks for something that does not fit the model (exit status 2).
     Usage(String),
+    /// Results differ from a reference: what, and where it begins (exit status 5).
+    Differs(String),
 }
 
 impl<T: Into<Diagnostics>> From<T> for Failure {
@@ -100,6 +102,10 @@ fn report(failure: &Failure) -> u8 {
         Failure::Usage(message) => {
             let _ = writeln!(err, "error: {message}");
             2
+        }
+        Failure::Differs(message) => {
+            let _ = writeln!(err, "differs: {message}");
+            5
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Arithmetic: neutral elements, powers, divisions by constants, chains of constants.
 
 use super::steps::{
-    has_reciprocal, is_const, is_float, is_int, is_scalar, is_variable, lossless_round_trip, shape_of_root,
+    has_reciprocal, is_apart, is_const, is_float, is_int, is_scalar, is_variable, lossless_round_trip, shape_of_root,
 };
 
 family! { "algebra":
@@ -38,8 +38,8 @@ family! { "algebra":
     "mul-recip" in reals "the reciprocal is rounded": "(mul* ?x (recip ?y))" => "(div ?x ?y)", where is_variable("?y");
     "mul-of-quotient" in reals "NaN where the divisor is 0 or infinite": "(mul* ?d (div ?x ?d))" => "?x", where is_float("?x");
     "quotient-of-mul" in reals "NaN where the divisor is 0 or infinite": "(div (mul* ?x ?d) ?d)" => "?x", where is_float("?x");
-    "add-const-const" in reals "reassociated": "(add (add ?x ?c) ?d)" => "(add ?x (add ?c ?d))", where is_const("?c"), is_const("?d"), is_variable("?x");
-    "mul-const-const" in reals "reassociated": "(mul (mul ?x ?c) ?d)" => "(mul ?x (mul ?c ?d))", where is_const("?c"), is_const("?d"), is_variable("?x");
+    "add-const-const" in reals "reassociated": "(add (add ?x ?c) ?d)" => "(add ?x (add ?c ?d))", where is_const("?c"), is_const("?d"), is_variable("?x"), is_apart("?x");
+    "mul-const-const" in reals "reassociated": "(mul (mul ?x ?c) ?d)" => "(mul ?x (mul ?c ?d))", where is_const("?c"), is_const("?d"), is_variable("?x"), is_apart("?x");
     "mul-scalar-outward" in reals "reassociated": "(mul* (mul ?x ?c) ?y)" => "(mul (mul ?x ?y) ?c)", where is_const("?c"), is_scalar("?c"), is_variable("?x"), is_variable("?y");
     "mul-scalar-out-of-transpose": "(transpose {..} (mul ?x ?c))" => "(mul (transpose {..} ?x) ?c)", where is_const("?c"), is_scalar("?c");
     "mul-scalar-out-of-reshape": "(reshape {..} (mul ?x ?c))" => "(mul (reshape {..} ?x) ?c)", where is_const("?c"), is_scalar("?c");

@@ -185,6 +185,11 @@ impl<'a> Match<'a> {
         self.subst.get(var).map(|&id| self.egraph.find(id))
     }
 
+    /// Whether a variable is bound to what is replaced: the term contains what it is equal to, as 0 * x = 0.3 * (0 * x).
+    pub fn is_root(&self, var: Var) -> bool {
+        self.id(var) == Some(self.egraph.find(self.root))
+    }
+
     /// Facts of the tensor bound to a variable.
     pub fn fact(&self, var: Var) -> Option<&Fact> {
         self.egraph[self.id(var)?].data.fact()

@@ -42,6 +42,12 @@ pub(super) fn is_variable(x: &str) -> Step {
     fact(x, |fact| !fact.is_const)
 }
 
+/// The tensor is not the one that the whole term is equal to; else the term would be unrolled for ever.
+pub(super) fn is_apart(x: &str) -> Step {
+    let x = var(x);
+    Box::new(move |m| (!m.is_root(x)).then_some(()))
+}
+
 /// The tensor holds integers.
 pub(super) fn is_int(x: &str) -> Step {
     fact(x, |fact| fact.ty.dtype.is_int())
