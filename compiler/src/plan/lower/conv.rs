@@ -228,7 +228,8 @@ fn direct(l: &mut Lowering<'_>, op: &Op, conv: &Conv, tensor: &lathe_ir::Tensor)
     } else {
         group_out
     }
-    .min(panels * 16);
+    .min(panels * 16)
+    .max(1); // of no channels there are no blocks
     let dims = std::mem::take(&mut l.dims);
     let [h, w, oh, ow] = [&conv.h, &conv.w, &conv.oh, &conv.ow].map(|dim| dims.expr(dim));
     let row_blocks = oh.ceil_div(rows);

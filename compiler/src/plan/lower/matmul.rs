@@ -31,8 +31,10 @@ pub(super) struct Blocks {
 /// FLOPs that one tile should have at least: about 0.1 ms of one core.
 const TILE_FLOPS: i64 = 8_000_000;
 
-/// The least multiple of `step` that is not below `value`, both positive.
+/// The least multiple of `step` that is not below `value`, neither negative; a step of 0, where there is nothing to do,
+/// counts as 1.
 pub(super) fn round_up(value: i64, step: i64) -> i64 {
+    let step = step.max(1);
     (value + step - 1) / step * step
 }
 
