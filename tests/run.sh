@@ -27,6 +27,10 @@ step "small models of the zoo, at several sizes"
 step "what the passes must find in them"
 "$python" tests/scripts/fused.py
 
+step "branches, loops, scans and sequences against onnxruntime"
+"$python" tests/scripts/control_flow.py
+"$python" tests/scripts/control_flow.py --export
+
 step "optimised models written as ONNX, in onnxruntime"
 "$python" tests/scripts/check_export.py digits magika ppocr_v4_det
 

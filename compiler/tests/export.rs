@@ -24,7 +24,7 @@ use prost::Message;
 #[test]
 fn every_op_has_a_form() {
     let missing: Vec<&str> = OpCode::all().filter(|code| !export::has_form(*code)).map(OpCode::name).collect();
-    assert!(missing.is_empty(), "no form in ONNX: {missing:?}");
+    assert_eq!(missing, ["trap"], "ops without a form in ONNX");
 }
 
 /// A module of one op on parameters p0, p1, .. with results y0, y1, ..; `None` if inference refuses it.
@@ -211,8 +211,9 @@ fn random_modules_come_back() {
     let mut rng = Rng::new(7);
     let (mut failed, mut done, mut refused) = (Vec::new(), 0, 0);
     for code in OpCode::all().filter(|code| !generate::has_regions(*code)) {
-        // Infinite values times the zeros of a causal mask are NaN.
-        let cases = random_cases(code, &mut rng, 40, same, code == OpCode::Attention);
+        // Infinite values times the zeros of a causal mask, or of the product that stands before a recurrence, are NaN.
+        let is_finite = matches!(code, OpCode::Attention | OpCode::Lstm | OpCode::Gru | OpCode::Rnn);
+        let cases = random_cases(code, &mut rng, 40, same, is_finite);
         assert!(cases.len() >= 20, "only {} cases of {}", cases.len(), code.name());
         for (module, inputs) in cases {
             match round_trip(&module, &inputs) {

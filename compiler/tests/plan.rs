@@ -449,3 +449,19 @@ fn many_buffers() {
     body.push_str(" return %401 \"all\", %402 \"other\" }");
     check(&body);
 }
+
+/// Memory that is empty at the typical size has a place of its own at others.
+#[test]
+fn nothing_at_typical_sizes() {
+    check(
+        r#"symbol N : 0..512 ~ 0
+graph(%0 "x": f32[N,4]) {
+  %1 = softmax(%0) {axis = 1}
+  %2 = softmax(%1) {axis = 1}
+  %3 = softmax(%2) {axis = 1}
+  %4 = softmax(%3) {axis = 1}
+  %5 = concat(%1, %2, %3, %4) {axis = 0}
+  return %5 "y"
+}"#,
+    );
+}

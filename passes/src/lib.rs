@@ -17,12 +17,14 @@ pub mod dce;
 pub(crate) mod edit;
 pub mod egraph;
 pub mod fold_constants;
+pub(crate) mod liveness;
 pub mod machine;
 pub mod manager;
 pub mod options;
 pub mod pipeline;
 pub mod rules;
 pub mod simplify_dims;
+pub mod simplify_regions;
 
 pub use machine::Machine;
 pub use manager::{Changed, PASSES, Pass, PassCx, optimize};

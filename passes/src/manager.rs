@@ -4,7 +4,7 @@
 //! repeats the run up to that step.
 
 use crate::options::{Options, Report, StepReport};
-use crate::{canonicalize, cse, dce, egraph, fold_constants, pipeline, simplify_dims};
+use crate::{canonicalize, cse, dce, egraph, fold_constants, pipeline, simplify_dims, simplify_regions};
 use lathe_ir::text::print_module;
 use lathe_ir::{Diagnostic, Diagnostics, Module, verify};
 
@@ -59,6 +59,11 @@ pub const PASSES: &[Pass] = &[
         doc: "equality saturation with the rule library, then extraction by cost",
     },
     Pass { name: "simplify-dims", run: simplify_dims::run, doc: "one symbol for dimensions that some op needs equal" },
+    Pass {
+        name: "simplify-regions",
+        run: simplify_regions::run,
+        doc: "drops what regions do not need, and regions that are not needed",
+    },
 ];
 
 /// The pass of that name.
@@ -86,6 +91,8 @@ pub fn optimize(module: &mut Module, options: &Options) -> Result<Report, Diagno
     for (index, pass) in passes.into_iter().enumerate().take(options.stop_after.unwrap_or(usize::MAX)) {
         let changed = (pass.run)(module, &mut PassCx { options, report: &mut report })
             .map_err(|found| with_replay(found, &names, index, options))?;
+        // What a pass rebuilds in a branch stays a condition of the branch.
+        module.env.keep_conditional();
         verify(module).map_err(|found| with_replay(found, &names, index, options))?;
         report.steps.push(StepReport { pass: pass.name, changed: changed.any(), ops: module.main.len() });
         if changed.any() {

@@ -42,6 +42,15 @@ pub fn run(module: &mut Module, _: &mut PassCx<'_>) -> Result<Changed, Diagnosti
     }
     pairs.dedup();
     module.env.equalities = pairs;
+    for (a, b) in &mut module.env.conditional {
+        *a = a.substitute(&|symbol| map.get(symbol).cloned());
+        *b = b.substitute(&|symbol| map.get(symbol).cloned());
+    }
+    if let Some((a, b)) = module.env.conditional.iter().find(|(a, b)| a.known_ne(b)) {
+        let message = format!("in a branch the dimensions {a} and {b} must be equal and cannot be");
+        return Err(Diagnostic::invalid(message).into());
+    }
+    module.env.conditional.retain(|(a, b)| a != b);
     if map.is_empty() {
         return Ok(Changed::from_bool(module.env.equalities.len() < count));
     }

@@ -60,6 +60,8 @@ pub enum AttrKind {
     Bool,
     /// [`Attr::Str`], one of the words listed
     Str(&'static [&'static str]),
+    /// [`Attr::Str`], any text
+    Text,
     /// [`Attr::Dims`]
     Dims,
     /// [`Attr::DType`]
@@ -96,6 +98,7 @@ impl Attr {
             | (Attr::Ints(_), AttrKind::Ints)
             | (Attr::Float(_), AttrKind::Float)
             | (Attr::Bool(_), AttrKind::Bool)
+            | (Attr::Str(_), AttrKind::Text)
             | (Attr::Dims(_), AttrKind::Dims)
             | (Attr::DType(_), AttrKind::DType)
             | (Attr::Tensor(_) | Attr::Weight(_), AttrKind::Constant) => true,

@@ -48,16 +48,17 @@ pub fn bind(types: &[&TensorType], inputs: &[Tensor]) -> Result<Bindings, OpErro
     Ok(bindings)
 }
 
-/// Evaluates a graph on arguments.
+/// Evaluates a graph on arguments. Data-dependent symbols get their values from the values of whose types they are a size.
 pub fn eval_graph(env: &Env, bindings: &Bindings, graph: &Graph, args: Vec<Tensor>) -> Result<Vec<Tensor>, OpError> {
+    let mut bindings = bindings.clone();
     let mut values: Vec<Option<Tensor>> = vec![None; graph.value_count()];
     if args.len() != graph.params.len() {
         return Err(OpError::invalid(format!("{} arguments for {} parameters", args.len(), graph.params.len())));
     }
     for (port, arg) in graph.params.iter().zip(args) {
+        learn_sizes(env, &mut bindings, graph.ty(port.value), &arg);
         values[port.value.index()] = Some(arg);
     }
-    let mut bindings = std::borrow::Cow::Borrowed(bindings);
     // Values die with their last user, so that a large model fits.
     let mut uses = graph.use_counts();
     for (_, op) in graph.iter() {
@@ -66,9 +67,10 @@ pub fn eval_graph(env: &Env, bindings: &Bindings, graph: &Graph, args: Vec<Tenso
         let fail = |error: OpError| OpError::invalid(format!("{} ({}): {error}", op.code.name(), op.loc.first()));
         let results = eval_op(env, &bindings, op.code, &operands, &op.attrs, &op.regions).map_err(fail)?;
         if op.code.def().traits.data_dependent {
-            define(env, bindings.to_mut(), op, &results).map_err(fail)?;
+            define(env, &mut bindings, op, &results).map_err(fail)?;
         }
         for (&value, tensor) in op.results.iter().zip(results) {
+            learn_sizes(env, &mut bindings, graph.ty(value), &tensor);
             values[value.index()] = Some(tensor);
         }
         for value in op.inputs() {
@@ -103,6 +105,16 @@ fn define(env: &Env, bindings: &mut Bindings, op: &Op, results: &[Tensor]) -> Re
     Ok(())
 }
 
+fn learn_sizes(env: &Env, bindings: &mut Bindings, ty: &TensorType, tensor: &Tensor) {
+    for (dim, &size) in ty.shape.iter().zip(tensor.shape()) {
+        if let Some(symbol) = dim.as_symbol()
+            && env.symbols.get(symbol).is_some_and(|info| info.data_dependent)
+        {
+            bindings.entry(symbol.clone()).or_insert(size as i64);
+        }
+    }
+}
+
 /// Evaluates one op. Its result types are inferred anew from the operands' actual sizes.
 pub fn eval_op(
     env: &Env,
@@ -127,7 +139,10 @@ pub fn eval_op(
     let mut scratch = Env { symbols: env.symbols.clone(), ..Env::default() };
     let mut actual = Graph::default();
     let ids: Vec<_> = operands.iter().map(|t| t.as_ref().map(|t| actual.add_param("", t.ty()))).collect();
-    let result_types = infer_types(&mut scratch, &actual, code, &ids, &attrs, regions)?;
+    let mut result_types = infer_types(&mut scratch, &actual, code, &ids, &attrs, regions)?;
+    for ty in &mut result_types {
+        *ty = ty.substitute(&value_of);
+    }
     if let Some((a, b)) =
         scratch.equalities.iter().find(|(a, b)| a != b && a.as_const().is_some() && b.as_const().is_some())
     {
@@ -139,7 +154,11 @@ pub fn eval_op(
         attrs: &attrs,
         regions,
         result_types: &result_types,
-        eval_region: &|region, args| eval_graph(env, bindings, region, args),
+        eval_region: &|region, args, own| {
+            let mut bindings = bindings.clone();
+            bindings.extend(own.iter().cloned());
+            eval_graph(env, &bindings, region, args)
+        },
     };
     (code.def().eval)(&cx)
 }

@@ -99,6 +99,9 @@ pub struct Env {
     pub weights: Vec<Weight>,
     /// Pairs of dimensions that some op needs to be equal and that normal form does not tell apart or equate.
     pub equalities: Vec<(Dim, Dim)>,
+    /// Those that only ops inside of branches need: they are checked where such a branch begins, and nothing else may rely
+    /// on them. No pair is in both lists.
+    pub conditional: Vec<(Dim, Dim)>,
 }
 
 impl Env {
@@ -119,6 +122,14 @@ impl Env {
         if a != b && !self.equalities.iter().any(|(x, y)| (x == a && y == b) || (x == b && y == a)) {
             self.equalities.push((a.clone(), b.clone()));
         }
+    }
+}
+
+impl Env {
+    /// Drops from the equalities what only branches need: inference, which does not know where an op stands, adds it.
+    pub fn keep_conditional(&mut self) {
+        let conditional = &self.conditional;
+        self.equalities.retain(|(a, b)| !conditional.iter().any(|(x, y)| (x, y) == (a, b) || (y, x) == (a, b)));
     }
 }
 

@@ -29,6 +29,7 @@ pub use dtype::DType;
 pub use eval::{Bindings, eval_graph, eval_module, eval_op};
 pub use graph::{Attrs, Def, Env, Graph, Loc, Module, Op, OpId, Operands, Port, Value, ValueId, Weight, WeightId};
 pub use op::{OpCode, OpDef, OpError};
+pub use ops::LOOP_LIMIT;
 pub use ops::resize::{Sampling, resize_taps};
 pub use tensor::Tensor;
 pub use types::{Shape, TensorType};

@@ -4,7 +4,7 @@
 //! the e-node (attributes, then operands, in the order of the definition) and the reference evaluation.
 
 use crate::attr::{Attr, AttrKind};
-use crate::dim::Dim;
+use crate::dim::{Dim, Symbol};
 use crate::dtype::DType;
 use crate::graph::{Env, Graph};
 use crate::tensor::Tensor;
@@ -293,8 +293,8 @@ pub fn normalize_axis(axis: i64, rank: usize) -> Result<usize, OpError> {
     }
 }
 
-/// Evaluates a body on arguments.
-pub type EvalRegion<'a> = &'a dyn Fn(&Graph, Vec<Tensor>) -> Result<Vec<Tensor>, OpError>;
+/// Evaluates a body on arguments, with values of symbols that it alone knows.
+pub type EvalRegion<'a> = &'a dyn Fn(&Graph, Vec<Tensor>, &[(Symbol, i64)]) -> Result<Vec<Tensor>, OpError>;
 
 /// What evaluation sees of an op.
 pub struct EvalCx<'a> {

@@ -15,13 +15,15 @@
 //! 9. Symbols that occur are among the module's, with 0 <= lo <= typical <= hi. Only data-dependent ones have a bound
 //!    over other symbols, which are not data-dependent.
 //! 10. Weights that attributes name exist; weights of the same name do not, unless it is empty.
-//! 11. Dimensions that some op needs to be equal are listed in the module's equalities, and those listed can be equal.
+//! 11. Dimensions that some op needs to be equal are listed in the module's equalities (for an op in a branch, it may be
+//!     those that only branches need), and those listed can be equal.
 //! 12. A graph's results exist and are defined in it.
 //! 13. The main graph's parameters have different names, and so have its results.
 //! 14. Only ops whose definition has regions have some, nested at most [`MAX_DEPTH`] deep. A region refers to its own
 //!     values only: rules 1 to 12 hold in it by itself.
 //! 15. A data-dependent symbol is defined by exactly one op, and occurs in no parameter of the main graph and in no op
-//!     before that one. What a region defines does not occur outside of it.
+//!     before that one. What a region defines does not occur outside of it, nor do the counter and the changing sizes
+//!     that a loop defines for its body.
 //!
 //! Not here: whether a module computes the right thing. Tests evaluate it before and after a pass for that.
 
@@ -30,6 +32,7 @@ use crate::builder::{check_attrs, check_operands, infer_types};
 use crate::diag::{Diagnostic, Diagnostics};
 use crate::dim::{Dim, Symbol};
 use crate::graph::{Def, Env, Graph, Module, Op, OpId, ValueId};
+use crate::op::OpCode;
 use crate::text::attr_text;
 use crate::types::TensorType;
 use std::collections::BTreeSet;
@@ -50,6 +53,7 @@ pub fn verify(module: &Module) -> Result<(), Diagnostics> {
     let mut verifier = Verifier {
         env: &module.env,
         scratch: Env { equalities: Vec::new(), ..module.env.clone() },
+        branches: 0,
         defined: BTreeSet::new(),
         found: Diagnostics::default(),
     };
@@ -63,6 +67,8 @@ struct Verifier<'a> {
     env: &'a Env,
     /// What inference notes for the op at hand.
     scratch: Env,
+    /// Branches around the op at hand.
+    branches: usize,
     /// Data-dependent symbols defined so far, in any graph.
     defined: BTreeSet<Symbol>,
     found: Diagnostics,
@@ -107,7 +113,7 @@ impl Verifier<'_> {
                 self.report(10, format!("two weights have the name {:?}", &*weight.name));
             }
         }
-        for (a, b) in &self.env.equalities {
+        for (a, b) in self.env.equalities.iter().chain(&self.env.conditional) {
             for dim in [a, b] {
                 self.verify_symbols(dim, &mut |verifier, message| {
                     verifier.report(9, format!("in {a} == {b}: {message}"))
@@ -245,17 +251,23 @@ impl Verifier<'_> {
 
     fn verify_attrs(&mut self, graph: &Graph, id: OpId, op: &Op, visible: &mut BTreeSet<Symbol>) {
         let dims = || {
-            op.attrs.iter().flat_map(|attr| match attr {
-                Attr::Dims(dims) => dims.as_slice(),
+            op.attrs.iter().zip(op.code.def().attrs).flat_map(|(attr, def)| match attr {
+                Attr::Dims(dims) if !is_inner(op, def.name) => dims.as_slice(),
                 _ => &[],
             })
         };
         if op.code.def().traits.data_dependent {
-            let own = op.attrs.first().map_or(&[][..], |attr| match attr {
-                Attr::Dims(dims) => dims.as_slice(),
+            // Control flow may give a size that was known before.
+            let is_control = op.code.def().traits.regions;
+            let own = match op.attrs.first() {
+                _ if is_control => op.dims("sizes"),
+                Some(Attr::Dims(dims)) => dims.as_slice(),
                 _ => &[],
-            });
+            };
             for symbol in own.iter().filter_map(Dim::as_symbol) {
+                if is_control && (visible.contains(symbol) || !self.is_data_dependent(symbol)) {
+                    continue;
+                }
                 if !self.is_data_dependent(symbol) {
                     self.report_op(15, graph, id, op, &format!("{symbol} is no data-dependent symbol"));
                     continue;
@@ -309,8 +321,9 @@ impl Verifier<'_> {
             let types: Vec<String> = inferred.iter().map(ToString::to_string).collect();
             self.report_op(6, graph, id, op, &format!("its results must be {}", types.join(", ")));
         }
-        let listed =
-            |a: &Dim, b: &Dim| self.env.equalities.iter().any(|(x, y)| (x == a && y == b) || (x == b && y == a));
+        let conditional = if self.branches > 0 { self.env.conditional.as_slice() } else { &[] };
+        let pairs = || self.env.equalities.iter().chain(conditional);
+        let listed = |a: &Dim, b: &Dim| pairs().any(|(x, y)| (x == a && y == b) || (x == b && y == a));
         let missing = self.scratch.equalities.iter().find(|(a, b)| !listed(a, b));
         if let Some((a, b)) = missing {
             let message = format!("it needs {a} == {b}, which is not listed");
@@ -325,10 +338,26 @@ impl Verifier<'_> {
         if !op.regions.is_empty() && depth + 1 > MAX_DEPTH {
             return self.report_op(14, graph, id, op, &format!("regions are nested more than {MAX_DEPTH} deep"));
         }
-        for region in &op.regions {
-            self.verify_graph(region, depth + 1, &mut visible.clone());
+        let mut inside = visible.clone();
+        for symbol in ["counter", "changing"].iter().filter(|name| is_inner(op, name)).flat_map(|name| op.dims(name)) {
+            let Some(symbol) = symbol.as_symbol() else { continue };
+            if !self.defined.insert(symbol.clone()) {
+                self.report_op(15, graph, id, op, &format!("symbol {symbol} is defined a second time"));
+            }
+            inside.insert(symbol.clone());
         }
+        let is_branch = usize::from(op.code == OpCode::If);
+        self.branches += is_branch;
+        for region in &op.regions {
+            self.verify_graph(region, depth + 1, &mut inside.clone());
+        }
+        self.branches -= is_branch;
     }
+}
+
+/// True for attributes whose symbols only the op's regions know.
+fn is_inner(op: &Op, attr: &str) -> bool {
+    op.code.def().traits.regions && matches!(attr, "counter" | "changing")
 }
 
 /// An op in a form like the text form, with the graph's own value ids.

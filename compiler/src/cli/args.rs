@@ -26,6 +26,10 @@ pub(super) struct ModelArgs {
     /// one number fills the input's shape. The input is none of the compiled program's. May be repeated
     #[arg(long = "const", value_name = "INPUT=V|x.npy")]
     consts: Vec<String>,
+    /// Most turns of a loop whose number only the data tell, where its outputs grow with each turn: memory is planned for
+    /// so many, and a run with more ends with an error [default: 4096]
+    #[arg(long = "loop-turns", value_name = "N", value_parser = clap::value_parser!(i64).range(1..=lathe_ir::LOOP_LIMIT))]
+    loop_turns: Option<i64>,
     /// Use bit-exact rewrites and direct algorithms only
     #[arg(long)]
     strict: bool,
@@ -74,7 +78,7 @@ impl ModelArgs {
         if self.backend != "cranelift" {
             return Err(Failure::Usage(format!("unknown backend {:?}; this build has cranelift", self.backend)));
         }
-        let mut import = ImportOptions::default();
+        let mut import = ImportOptions { loop_turns: self.loop_turns, ..ImportOptions::default() };
         for text in &self.dims {
             import.dims.push(parse_dim(text)?);
         }

@@ -98,6 +98,13 @@ pub(super) fn run(args: &BenchArgs, out: &mut dyn Write) -> Result<(), Failure> 
     let views: Vec<TensorView<'_>> = aligned.iter().map(lathe_runtime::Tensor::view).collect();
     steps.step("first run");
     let mut outputs = model.context().run(&views).map_err(failed)?;
+    // Memory for the largest outputs there can be, where the data decide their sizes.
+    let shapes: Vec<&[i64]> = views.iter().map(|view| view.shape).collect();
+    model.context().set_shapes(&shapes).map_err(failed)?;
+    for (index, output) in outputs.iter_mut().enumerate() {
+        let largest = model.context().output_shape(index).map_err(failed)?;
+        *output = lathe_runtime::Tensor::zeros(output.dtype, &largest).map_err(failed)?;
+    }
     steps.step("measure");
     let mut times = Vec::new();
     let until = Instant::now() + Duration::from_secs_f64(args.seconds.clamp(0.0, 3600.0));

@@ -76,10 +76,12 @@ pub(crate) fn place(out: &ProgramBuilder, schedule: &[Step], typical: &dyn Fn(&E
     };
     let sizes: Vec<Expr> = lives.keys().map(|&buffer| size(buffer)).collect();
     let is_constant = sizes.iter().all(|bytes| bytes.as_int().is_some());
+    // What may be empty at typical sizes and not at others must still lie above or below what lives beside it.
+    let least = if is_constant { 0 } else { ALIGN };
     let items: Vec<Item> = sizes
         .iter()
         .zip(lives.values())
-        .map(|(bytes, life)| Item { bytes: typical(bytes).max(0), first: life.first, last: life.last })
+        .map(|(bytes, life)| Item { bytes: typical(bytes).max(least), first: life.first, last: life.last })
         .collect();
     let mut placed: Vec<Placed> = lives
         .keys()

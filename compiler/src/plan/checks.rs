@@ -71,8 +71,8 @@ impl Lowering<'_> {
             return;
         }
         let node = self.node(op);
-        if of_data || !std::ptr::eq(self.graph, &self.module.main) {
-            self.schedule.push(Step::Check { cond, code: SHAPE_MISMATCH, node, value });
+        if of_data || self.is_inside() {
+            self.step(Step::Check { cond, code: SHAPE_MISMATCH, node, value });
         } else {
             self.entry_checks.push(EntryCheck { cond, code: SHAPE_MISMATCH, node, value });
         }

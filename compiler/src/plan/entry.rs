@@ -3,12 +3,12 @@
 use super::Plan;
 use super::arena::{self, Start};
 use super::bounds::{Ranges, upper};
-use super::lowering::{Lowering, SHAPE_MISMATCH, is_view_op};
+use super::lowering::{Lowering, SHAPE_MISMATCH};
 use super::scalar::scalar_type;
 use super::schedule::{Step, emit};
 use super::view::View;
 use crate::loopir::{BufferId, BufferKind, Builder, ENTRY_NODE, Expr, ExprKind, PlanSlot, SymbolId};
-use lathe_ir::{Dim, Module, OpCode, Symbol, SymbolInfo, Symbols, TensorType, ValueId};
+use lathe_ir::{Dim, Module, Symbol, SymbolInfo, Symbols, TensorType};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Largest value of a symbol without a bound of its own.
@@ -30,7 +30,7 @@ pub(super) fn declare(l: &mut Lowering<'_>) {
         l.set_view(port.value, View::contiguous(port.value, &ty.shape));
     }
     for (index, port) in module.main.results.iter().enumerate() {
-        if let Some(root) = output_root(l, port.value) {
+        if let Some((_, root)) = l.computed_root(port.value) {
             let ty = l.graph.ty(port.value).clone();
             l.assign_output(root, index as u32, &ty);
         }
@@ -50,18 +50,6 @@ fn plain_name(symbol: &Symbol, index: usize, all: &Symbols) -> String {
         made_up.push('_');
     }
     made_up
-}
-
-/// The computed value whose memory can be the output itself, if there is one: reshapes are looked through.
-fn output_root(l: &Lowering<'_>, mut value: ValueId) -> Option<ValueId> {
-    loop {
-        let (_, op) = l.graph.def(value)?;
-        match (op.code, op.operand(0)) {
-            (OpCode::Reshape, Some(operand)) => value = operand,
-            (code, _) if is_view_op(code) || code == OpCode::Const => return None,
-            _ => return Some(value),
-        }
-    }
 }
 
 /// Symbols whose values the shapes of the inputs do not tell.
@@ -87,7 +75,8 @@ pub(super) fn finish(mut l: Lowering<'_>) -> Result<Plan, String> {
     let scratch = sizes.scratch(&l)?;
     let typical: BTreeMap<SymbolId, i64> =
         symbols.iter().filter_map(|(symbol, info)| Some((l.dims.id(symbol)?, info.typical_value()))).collect();
-    let placed = arena::place(&l.out, &l.schedule, &|expr| evaluate(expr, &typical).unwrap_or(0));
+    let schedule = l.close();
+    let placed = arena::place(&l.out, &schedule, &|expr| evaluate(expr, &typical).unwrap_or(0));
     let arena_bytes = placed.typical_bytes;
     let dims = std::mem::take(&mut l.dims);
     let mut solved: BTreeMap<Symbol, (u32, u32)> = BTreeMap::new();
@@ -164,7 +153,6 @@ pub(super) fn finish(mut l: Lowering<'_>) -> Result<Plan, String> {
             }
         }
     });
-    let schedule = std::mem::take(&mut l.schedule);
     l.out.run(|b| emit(b, &schedule));
     let named = |ports: &[lathe_ir::Port], types: Vec<TensorType>| -> Vec<(String, TensorType)> {
         ports.iter().map(|port| port.name.to_string()).zip(types).collect()
@@ -239,7 +227,7 @@ impl Sizes {
             all.push(axes);
         }
         if !set.is_empty() {
-            l.schedule.push(Step::Sizes(set, -1));
+            l.step(Step::Sizes(set, -1));
         }
         Ok(all)
     }
@@ -276,8 +264,8 @@ fn check_dim(b: &mut Builder<'_>, input: u32, axis: u32, expected: &Expr) {
 fn copy_outputs(l: &mut Lowering<'_>) -> Result<(), String> {
     for (index, port) in l.graph.results.iter().enumerate() {
         let ty = l.graph.ty(port.value).clone();
-        let root = output_root(l, port.value).filter(|&root| l.output_index(root) == Some(index as u32));
-        if let Some(root) = root {
+        let root = l.computed_root(port.value).filter(|&(_, root)| l.output_index(root) == Some(index as u32));
+        if let Some((_, root)) = root {
             // A layout chosen by a kernel must not reach an output.
             let view = l.view(port.value)?;
             if view.root == root && view.is_contiguous() {

@@ -6,6 +6,7 @@
 use super::Options;
 use super::checks::EntryCheck;
 use super::dims::DimMap;
+use super::flat::Flat;
 use super::scalar::scalar_type;
 use super::schedule::Step;
 use super::view::View;
@@ -15,14 +16,13 @@ use lathe_ir::{Dim, Graph, Module, Op, OpCode, OpId, Symbol, Tensor, TensorType,
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
+pub(crate) use super::tiles::{RowTiles, TILE_ELEMENTS, positions};
+
 /// What lowering an op can answer.
 pub(crate) type Lowered = Result<(), String>;
 
 /// Status code of sizes that contradict each other: the runtime's `Code::ShapeMismatch`.
 pub(crate) const SHAPE_MISMATCH: i32 = 2;
-
-/// Elements that one tile of a memory-bound kernel should handle: small enough to share out, large enough to pay.
-pub(crate) const TILE_ELEMENTS: i64 = 16 * 1024;
 
 /// Most ops of one elementwise group. Groups are walked recursively, and longer ones gain nothing.
 const GROUP_OPS: usize = 64;
@@ -33,7 +33,7 @@ pub(crate) struct Lowering<'m> {
     pub(crate) module: &'m Module,
     /// What may be chosen.
     pub(crate) options: &'m Options,
-    /// Its main graph.
+    /// Its main graph, regions laid into it.
     pub(crate) graph: &'m Graph,
     /// The program so far.
     pub(crate) out: ProgramBuilder,
@@ -41,8 +41,8 @@ pub(crate) struct Lowering<'m> {
     pub(crate) dims: DimMap,
     /// Packed and raw weights.
     pub(crate) weights: WeightTable,
-    /// The block of the schedule that grows.
-    pub(crate) schedule: Vec<Step>,
+    /// Blocks of the schedule that grow, the innermost last.
+    scopes: Vec<Scope>,
     /// Position of the op being lowered.
     pub(crate) position: usize,
     /// For each node id of the program: name of the ONNX node and op.
@@ -52,16 +52,34 @@ pub(crate) struct Lowering<'m> {
     views: BTreeMap<ValueId, View>,
     buffers: BTreeMap<ValueId, BufferId>,
     weight_buffers: BTreeMap<(WeightId, Type), BufferId>,
-    copies: BTreeMap<ValueId, ValueId>,
+    // For each value the depth of the block that it was lowered in.
+    depths: BTreeMap<ValueId, usize>,
+    // Roots that must be row major, for somebody has said where they lie.
+    fixed: BTreeSet<ValueId>,
     // Types of roots that are no values of the graph.
     copy_types: BTreeMap<ValueId, TensorType>,
     /// By value: computed inside of its only user.
     pub(crate) inlined: Rc<[bool]>,
     // Data-dependent symbols that the schedule has set so far.
-    set: BTreeSet<Symbol>,
+    pub(super) set: BTreeSet<Symbol>,
+    // Elements that carried values have room for.
+    pub(super) rooms: BTreeMap<ValueId, Dim>,
+    // Equalities of the branches at work that wait for a size.
+    pub(super) pending: Vec<(Dim, Dim)>,
     last_use: Vec<usize>,
+    uses: Vec<u32>,
     outputs: BTreeMap<ValueId, (u32, TensorType)>,
     next_copy: u32,
+}
+
+/// A block of the schedule.
+#[derive(Default)]
+struct Scope {
+    steps: Vec<Step>,
+    /// It runs once for each turn of a loop.
+    repeats: bool,
+    /// Row-major copies of values made in it.
+    copies: BTreeMap<ValueId, ValueId>,
 }
 
 /// True for ops that may become views of their operand.
@@ -69,15 +87,18 @@ pub(crate) fn is_view_op(code: OpCode) -> bool {
     matches!(code, OpCode::Reshape | OpCode::Transpose | OpCode::Slice | OpCode::Broadcast | OpCode::DataSize)
 }
 
-/// Which values are inlined: elementwise, with one user, which is elementwise of the same shape and whose group has room.
-fn elementwise_groups(graph: &Graph, uses: &[u32], users: &BTreeMap<ValueId, OpId>) -> Vec<bool> {
+/// Which values are inlined: elementwise, with one user, which is elementwise of the same shape, in the same block, and
+/// whose group has room.
+fn elementwise_groups(flat: &Flat, uses: &[u32], users: &BTreeMap<ValueId, OpId>) -> Vec<bool> {
+    let graph = &flat.graph;
     let mut inlined = vec![false; graph.value_count()];
     let mut sizes = vec![1; graph.value_count()];
-    for (_, op) in graph.iter().filter(|(_, op)| op.code.def().traits.elementwise) {
+    for (id, op) in graph.iter().filter(|(_, op)| op.code.def().traits.elementwise) {
         let value = op.result();
         let size = op.inputs().filter(|operand| inlined[operand.index()]).map(|operand| sizes[operand.index()]);
         sizes[value.index()] = size.sum::<usize>() + 1;
-        let Some(user) = users.get(&value).map(|&id| graph.op(id)) else { continue };
+        let here = |user: &&OpId| flat.blocks.get(*user) == flat.blocks.get(&id);
+        let Some(user) = users.get(&value).filter(here).map(|&id| graph.op(id)) else { continue };
         let others = user.inputs().filter(|operand| inlined[operand.index()]).map(|operand| sizes[operand.index()]);
         inlined[value.index()] = uses[value.index()] == 1
             && user.code.def().traits.elementwise
@@ -87,10 +108,40 @@ fn elementwise_groups(graph: &Graph, uses: &[u32], users: &BTreeMap<ValueId, OpI
     inlined
 }
 
+/// For each value the position of the last op that needs it. A loop needs all that its body uses from outside.
+fn last_uses(flat: &Flat, inlined: &[bool]) -> Vec<usize> {
+    let graph = &flat.graph;
+    let mut made = vec![None; graph.value_count()];
+    for (position, (_, op)) in graph.iter().enumerate() {
+        op.results.iter().for_each(|value| made[value.index()] = Some(position));
+    }
+    for (value, &index) in &flat.carried {
+        made[value.index()] = Some(flat.loops[index].0);
+    }
+    let mut last_use = vec![0; graph.value_count()];
+    for port in &graph.results {
+        last_use[port.value.index()] = usize::MAX;
+    }
+    for (position, &id) in graph.order().iter().enumerate().rev() {
+        let op = graph.op(id);
+        let through = op.results.iter().map(|value| last_use[value.index()]).max().unwrap_or(0);
+        let passes_on = op.results.first().is_some_and(|value| is_view_op(op.code) || inlined[value.index()]);
+        let at = if passes_on { through.max(position) } else { position };
+        let around: Vec<&(usize, usize)> =
+            flat.loops.iter().filter(|(begin, end)| (*begin..*end).contains(&position)).collect();
+        for value in op.inputs() {
+            let entered = around.iter().filter(|(begin, _)| made[value.index()].is_none_or(|made| made < *begin));
+            let at = entered.map(|(_, end)| *end).max().unwrap_or(0).max(at);
+            last_use[value.index()] = last_use[value.index()].max(at);
+        }
+    }
+    last_use
+}
+
 impl<'m> Lowering<'m> {
-    /// Lowering of a module's main graph, with inlining and last uses decided.
-    pub(crate) fn new(module: &'m Module, options: &'m Options) -> Lowering<'m> {
-        let graph = &module.main;
+    /// Lowering of a module's main graph, laid flat, with inlining and last uses decided.
+    pub(crate) fn new(module: &'m Module, flat: &'m Flat, options: &'m Options) -> Lowering<'m> {
+        let graph = &flat.graph;
         let uses = graph.use_counts();
         let mut users: BTreeMap<ValueId, OpId> = BTreeMap::new();
         for (id, op) in graph.iter() {
@@ -98,20 +149,8 @@ impl<'m> Lowering<'m> {
                 users.insert(value, id);
             }
         }
-        let inlined = elementwise_groups(graph, &uses, &users);
-        let mut last_use = vec![0; graph.value_count()];
-        for port in &graph.results {
-            last_use[port.value.index()] = usize::MAX;
-        }
-        for (position, &id) in graph.order().iter().enumerate().rev() {
-            let op = graph.op(id);
-            let through = op.results.iter().map(|value| last_use[value.index()]).max().unwrap_or(0);
-            let passes_on = is_view_op(op.code) || inlined[op.result().index()];
-            let at = if passes_on { through.max(position) } else { position };
-            for value in op.inputs() {
-                last_use[value.index()] = last_use[value.index()].max(at);
-            }
-        }
+        let inlined = elementwise_groups(flat, &uses, &users);
+        let last_use = last_uses(flat, &inlined);
         Lowering {
             module,
             options,
@@ -119,18 +158,22 @@ impl<'m> Lowering<'m> {
             out: ProgramBuilder::new(),
             dims: DimMap::default(),
             weights: WeightTable::default(),
-            schedule: Vec::new(),
+            scopes: vec![Scope::default()],
             position: 0,
             nodes: Vec::new(),
             entry_checks: Vec::new(),
             views: BTreeMap::new(),
             buffers: BTreeMap::new(),
             weight_buffers: BTreeMap::new(),
-            copies: BTreeMap::new(),
+            depths: BTreeMap::new(),
+            fixed: BTreeSet::new(),
             copy_types: BTreeMap::new(),
             inlined: inlined.into(),
             set: BTreeSet::new(),
+            rooms: BTreeMap::new(),
+            pending: Vec::new(),
             last_use,
+            uses,
             outputs: BTreeMap::new(),
             next_copy: graph.value_count() as u32,
         }
@@ -158,6 +201,7 @@ impl<'m> Lowering<'m> {
 
     /// Says where a value is.
     pub(crate) fn set_view(&mut self, value: ValueId, view: View) {
+        self.depths.insert(value, self.scopes.len());
         self.views.insert(value, view);
     }
 
@@ -184,16 +228,24 @@ impl<'m> Lowering<'m> {
 
     fn copied(&mut self, value: ValueId, view: &View) -> Result<View, String> {
         let shape = self.ty(value).shape.to_vec();
-        if let Some(&copy) = self.copies.get(&value) {
+        if let Some(&copy) = self.scopes.iter().find_map(|scope| scope.copies.get(&value)) {
             return Ok(View::contiguous(copy, &shape));
         }
         let copy = ValueId(self.next_copy);
         self.next_copy += 1;
-        self.copies.insert(value, copy);
         self.copy_types.insert(copy, self.ty(value).clone());
         let target = View::contiguous(copy, &shape);
         let dtype = self.ty(value).dtype;
         self.copy(view, &target, dtype, "copy")?;
+        // What does not change from turn to turn is copied before the loop.
+        let own = self.depths.get(&value).copied().unwrap_or(0).max(1) - 1;
+        let mut at = self.scopes.len() - 1;
+        while at > own && self.scopes[at].repeats {
+            at -= 1;
+        }
+        let step = self.scopes.last_mut().and_then(|scope| scope.steps.pop());
+        self.scopes[at].steps.extend(step);
+        self.scopes[at].copies.insert(value, copy);
         Ok(target)
     }
 
@@ -253,12 +305,39 @@ impl<'m> Lowering<'m> {
         if root.index() >= self.graph.value_count() {
             return false;
         }
-        let is_param = self.graph.params.iter().any(|port| port.value == root);
+        let is_param = self.module.main.params.iter().any(|port| port.value == root);
         self.last_use[root.index()] == self.position
             && !is_param
             && self.constant(root).is_none()
             && !self.outputs.contains_key(&root)
             && self.buffers.contains_key(&root)
+    }
+
+    /// True if the root's memory is its own, read by this op only and not after it, so that the op may write there.
+    pub(crate) fn is_only_used_here(&self, root: ValueId) -> bool {
+        self.dies_here(root) && self.uses[root.index()] == 1 && !self.fixed.contains(&root)
+    }
+
+    /// Makes a root that has no memory yet lie in a buffer, row major. False if it has memory.
+    pub(crate) fn place(&mut self, root: ValueId, buffer: BufferId) -> bool {
+        let free = !self.outputs.contains_key(&root) && !self.buffers.contains_key(&root);
+        if free {
+            self.fixed.insert(root);
+            self.buffers.insert(root, buffer);
+        }
+        free
+    }
+
+    /// The value whose memory is the value's own, reshapes looked through, if an op computes it.
+    pub(crate) fn computed_root(&self, mut value: ValueId) -> Option<(OpId, ValueId)> {
+        loop {
+            let (id, op) = self.graph.def(value)?;
+            match (op.code, op.operand(0)) {
+                (OpCode::Reshape, Some(operand)) => value = operand,
+                (code, _) if is_view_op(code) || code == OpCode::Const => return None,
+                _ => return Some((id, value)),
+            }
+        }
     }
 
     /// Gives a root the place of output `index`.
@@ -284,9 +363,9 @@ impl<'m> Lowering<'m> {
         View::contiguous(root, &ty.shape)
     }
 
-    /// True if the root is written straight to an output, which must be row major.
+    /// True if the root is written straight to an output or another place that must be row major.
     pub(crate) fn is_output(&self, root: ValueId) -> bool {
-        self.outputs.contains_key(&root)
+        self.outputs.contains_key(&root) || self.fixed.contains(&root)
     }
 
     /// Makes the op's result `index` a row-major root and gives its view and buffer.
@@ -319,110 +398,49 @@ impl<'m> Lowering<'m> {
     pub(crate) fn kernel(&mut self, name: &str, node: i32, tiles: Expr, build: impl FnOnce(&mut Builder<'_>)) {
         let name = format!("{name}_{}", self.out.program().kernels.len());
         let id = self.out.kernel(&name, Some(node), tiles, build);
-        self.schedule.push(Step::Launch(id));
+        self.step(Step::Launch(id));
     }
 
-    /// Gives data-dependent symbols their values from here on, and checks the equalities that can be told from now on. The
-    /// node is named when a value is out of range or an equality does not hold.
-    pub(crate) fn set_sizes(&mut self, sizes: &[(Symbol, Expr)], node: i32) {
-        let ids = sizes.iter().filter_map(|(symbol, value)| Some((self.dims.id(symbol)?, value.clone()))).collect();
-        self.schedule.push(Step::Sizes(ids, node));
-        self.set.extend(sizes.iter().map(|(symbol, _)| symbol.clone()));
-        let env = &self.module.env;
-        for (x, y) in &env.equalities {
-            let symbols: Vec<Symbol> = x.symbols().into_iter().chain(y.symbols()).collect();
-            let is_data = |symbol: &&Symbol| env.symbols.get(*symbol).is_some_and(|info| info.data_dependent);
-            let concerned = symbols.iter().any(|symbol| sizes.iter().any(|(set, _)| set == symbol));
-            if concerned && symbols.iter().filter(is_data).all(|symbol| self.set.contains(symbol)) {
-                let value = self.dims.expr(x);
-                let cond = value.eq_(self.dims.expr(y));
-                self.schedule.push(Step::Check { cond, code: SHAPE_MISMATCH, node, value });
-            }
+    /// Adds a step to the schedule.
+    pub(crate) fn step(&mut self, step: Step) {
+        if let Some(scope) = self.scopes.last_mut() {
+            scope.steps.push(step);
         }
     }
 
-    /// Whether a data-dependent symbol has its value by now; the others always have.
-    pub(crate) fn is_set(&self, symbol: &Symbol) -> bool {
-        let is_data = self.module.env.symbols.get(symbol).is_some_and(|info| info.data_dependent);
-        !is_data || self.set.contains(symbol)
+    /// True inside of a branch or a loop.
+    pub(crate) fn is_inside(&self) -> bool {
+        self.scopes.len() > 1
+    }
+
+    /// Begins a block of the schedule; `repeats` if it is the body of a loop.
+    pub(crate) fn open(&mut self, repeats: bool) {
+        self.scopes.push(Scope { repeats, ..Scope::default() });
+    }
+
+    /// Ends the innermost block of the schedule and gives its steps.
+    pub(crate) fn close(&mut self) -> Vec<Step> {
+        self.scopes.pop().unwrap_or_default().steps
+    }
+
+    /// As [`Lowering::node`], with words of its own where the op is named.
+    pub(crate) fn node_saying(&mut self, op: &Op, words: &str) -> i32 {
+        self.nodes.push((op.loc.first().to_owned(), words.to_owned()));
+        self.nodes.len() as i32 - 1
+    }
+
+    /// True for symbols that the schedule sets.
+    pub(crate) fn is_data(&self, symbol: &Symbol) -> bool {
+        self.module.env.symbols.get(symbol).is_some_and(|info| info.data_dependent)
+    }
+
+    /// The buffer of a root that has one by now.
+    pub(crate) fn known_buffer(&self, root: ValueId) -> Option<BufferId> {
+        self.buffers.get(&root).copied()
     }
 
     /// Typical value of a dimension, at least 0.
     pub(crate) fn typical(&self, dim: &Dim) -> i64 {
         dim.typical(&self.module.env.symbols).max(0)
     }
-}
-
-/// Splits work over `rows` rows of `inner` elements into tiles of about [`TILE_ELEMENTS`] elements: whole rows if they
-/// are short, parts of one row if they are long.
-pub(crate) struct RowTiles {
-    /// Number of tiles.
-    pub(crate) tiles: Expr,
-    rows: Expr,
-    inner: Expr,
-    rows_per_tile: Expr,
-    parts: Expr,
-    part: i64,
-}
-
-impl RowTiles {
-    /// The split; `part` elements at the most of one row go in one tile.
-    pub(crate) fn new(rows: Expr, inner: Expr, work_per_element: i64) -> RowTiles {
-        let part = (TILE_ELEMENTS / work_per_element.max(1)).max(256);
-        let rows_per_tile = Expr::i64(part).floor_div(inner.max(1)).max(1);
-        let parts = inner.ceil_div(part).max(1);
-        RowTiles {
-            tiles: rows.ceil_div(rows_per_tile.clone()) * parts.clone(),
-            rows,
-            inner,
-            rows_per_tile,
-            parts,
-            part,
-        }
-    }
-
-    /// Calls `body(row, begin, end)` for each row of the tile with the elements of it that belong to the tile.
-    pub(crate) fn for_rows(&self, b: &mut Builder<'_>, body: impl FnOnce(&mut Builder<'_>, Expr, Expr, Expr)) {
-        let per_tile = b.let_(self.rows_per_tile.clone());
-        let parts = b.let_(self.parts.clone());
-        let group = b.let_(b.tile().floor_div(parts.clone()));
-        let first = b.let_(&group * &per_tile);
-        let last = b.let_((&first + &per_tile).min(self.rows.clone()));
-        let begin = b.let_((b.tile() - &group * &parts) * self.part);
-        let end = b.let_((&begin + self.part).min(self.inner.clone()));
-        b.for_(first, last, 1, |b, row| body(b, row, begin, end));
-    }
-}
-
-/// Splits a row number into indices along `sizes` and gives the position under each set of strides.
-pub(crate) fn positions(
-    b: &mut Builder<'_>,
-    dims: &DimMap,
-    row: &Expr,
-    sizes: &[Dim],
-    strides: &[&[Dim]],
-) -> Vec<Expr> {
-    let mut rest = row.clone();
-    let mut sums: Vec<Option<Expr>> = vec![None; strides.len()];
-    for axis in (0..sizes.len()).rev() {
-        let index = if axis == 0 {
-            rest.clone()
-        } else {
-            let size = dims.expr(&sizes[axis]);
-            let quotient = b.let_(rest.floor_div(size.clone()));
-            let index = b.let_(&rest - &quotient * &size);
-            rest = quotient;
-            index
-        };
-        for (sum, strides) in sums.iter_mut().zip(strides) {
-            if !strides[axis].is(0) {
-                let step = &index * dims.expr(&strides[axis]);
-                *sum = Some(match sum.take() {
-                    Some(sum) => sum + step,
-                    None => step,
-                });
-            }
-        }
-    }
-    sums.into_iter().map(|sum| b.let_(sum.unwrap_or_else(|| Expr::i64(0)))).collect()
 }

@@ -1,10 +1,12 @@
 //! Planning: an optimised module becomes a loop-IR program, its weights in the form the kernels read, and a description
 //! of its edge.
 //!
-//! - `lowering`: the walk over the ops; `view`: values as strides over memory; `lower/`: one file per op family;
-//! - `weights`: packing; `schedule`: the steps of a run; `arena`, `pack`, `bounds`, `products`: its memory;
+//! - `flat`: regions laid into one graph; `lowering`: the walk over its ops; `lower/`: one file per op family; `view`:
+//!   values as strides over memory;
+//! - `weights`: packing; `schedule`: the steps of a run; `sizes`: those that data decide;
+//! - `arena`, `pack`, `bounds`, `products`: its memory;
 //! - `entry`: `@bind`, `@plan` and `run`; `checks`: what must hold of sizes;
-//! - `dims`, `scalar`: dimensions and elementwise ops as expressions.
+//! - `dims`, `scalar`, `tiles`: dimensions, elementwise ops and walks over rows as expressions.
 //!
 //! Always holds: the tile grid is a function of shapes and of the tables here, never of the number of threads; nothing
 //! here knows ONNX; the same module gives the same program.
@@ -14,12 +16,15 @@ mod bounds;
 mod checks;
 mod dims;
 mod entry;
+mod flat;
 mod lower;
 mod lowering;
 mod pack;
 mod products;
 mod scalar;
 mod schedule;
+mod sizes;
+mod tiles;
 pub mod view;
 pub mod weights;
 
@@ -66,23 +71,15 @@ pub fn plan(module: &Module) -> Result<Plan, Diagnostics> {
 
 /// Plans the main graph of a verified module.
 pub fn plan_with(module: &Module, options: &Options) -> Result<Plan, Diagnostics> {
-    let mut l = lowering::Lowering::new(module, options);
+    let flat = flat::flatten(&module.main);
+    let mut l = lowering::Lowering::new(module, &flat, options);
     let mut problems = Diagnostics::default();
     for symbol in entry::untold(module) {
         let message = format!("no input has {symbol} for a dimension by itself, so that its size would not be known");
         problems.push(Diagnostic::unsupported(message).help(format!("--dim {symbol}=V fixes it")));
     }
     entry::declare(&mut l);
-    for (position, (_, op)) in module.main.iter().enumerate() {
-        l.position = position;
-        if let Err(message) = lower::lower_op(&mut l, op) {
-            problems.push(Diagnostic::unsupported(message).at(op.loc.first(), op.code.name(), None));
-            // Later ops need not be reported for the lack of this one's result.
-            for index in 0..op.results.len() {
-                l.result(op, index);
-            }
-        }
-    }
+    lower::lower_items(&mut l, &flat.items, &mut problems);
     problems.into_result(())?;
     entry::finish(l).map_err(|message| Diagnostic::bug(message).into())
 }

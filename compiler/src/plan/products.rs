@@ -23,10 +23,6 @@ impl Lowering<'_> {
         dim
     }
 
-    fn is_data(&self, symbol: &Symbol) -> bool {
-        self.module.env.symbols.get(symbol).is_some_and(|info| info.data_dependent)
-    }
-
     /// The dimension with a product that is known to be `elements`, or a part of that product, replaced by it.
     fn replaced(&self, dim: &Dim, product: &Dim, elements: &Dim) -> Dim {
         let factors: Vec<Symbol> = product.symbols().into_iter().filter(|symbol| self.is_data(symbol)).collect();

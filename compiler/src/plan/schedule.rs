@@ -6,7 +6,6 @@ use crate::loopir::{Builder, Expr, KernelId, Mutable, SymbolId};
 const LOOP_LIMIT: i32 = 13;
 
 /// One step of a run. Its expressions are evaluated where it stands.
-#[allow(dead_code)] // branches and loops have no lowering yet
 pub(crate) enum Step {
     /// Runs a kernel.
     Launch(KernelId),

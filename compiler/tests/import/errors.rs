@@ -121,7 +121,7 @@ fn one_wrong_thing_each() {
         "invalid: node \"y\" (Einsum, opset 17): term \"ijk\" for 2 axes",
     );
     said(17, "Resize", &["x", "", "i"], &[], "invalid: node \"y\" (Resize, opset 17): 1 scales for 2 axes");
-    said(17, "Loop", &["i", "", "x"], &[], "unsupported: node \"y\" (Loop, opset 17): loops are not supported yet");
+    said(17, "Loop", &["i", "", "x"], &[], "invalid: node \"y\" (Loop, opset 17): the body is missing");
 }
 
 #[test]

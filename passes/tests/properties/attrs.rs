@@ -103,7 +103,7 @@ fn of_kind(choices: &mut Choices, kind: AttrKind) -> Option<Attr> {
         AttrKind::Bool => Attr::Bool(choices.once_in(2)),
         AttrKind::Str(words) => Attr::str(words[choices.below(words.len())]),
         AttrKind::DType => Attr::DType(choices.pick(&types)),
-        AttrKind::Ints | AttrKind::Dims | AttrKind::Constant => return None,
+        AttrKind::Ints | AttrKind::Dims | AttrKind::Constant | AttrKind::Text => return None,
     })
 }
 

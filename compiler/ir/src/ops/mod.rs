@@ -15,7 +15,9 @@ mod cumsum;
 mod data_size;
 mod dyn_slice;
 mod gather;
+mod if_;
 mod iota;
+mod loop_;
 mod matmul;
 mod nms;
 mod non_zero;
@@ -25,6 +27,7 @@ mod pool;
 mod quantize;
 mod recurrent;
 mod reduce;
+mod region;
 mod reshape;
 pub(crate) mod resize;
 mod scatter;
@@ -32,6 +35,7 @@ mod slice;
 mod softmax;
 mod topk;
 mod transpose;
+mod trap;
 mod unary;
 mod unary_attr;
 mod unique;
@@ -41,6 +45,8 @@ mod window;
 mod check;
 pub(crate) mod index;
 pub(crate) mod number;
+
+pub use loop_::LOOP_LIMIT;
 
 use crate::op::OpDef;
 
@@ -172,6 +178,10 @@ op_table! {
     MaxPool = pool::MAX_POOL,
     AvgPool = pool::AVG_POOL,
     Resize = resize::RESIZE,
+    // control flow
+    If = if_::IF,
+    Loop = loop_::LOOP,
+    Trap = trap::TRAP,
 }
 
 impl OpCode {

@@ -35,10 +35,8 @@ pub fn parse_module(text: &str, resolve: WeightResolver<'_>) -> Result<Module, D
             "symbol" => parser.symbol(&mut env)?,
             "weight" => parser.weight(&mut env, resolve)?,
             "equal" => {
-                let a = parser.dim()?;
-                parser.mark("==")?;
-                let b = parser.dim()?;
-                env.equalities.push((a, b));
+                let pair = (parser.dim()?, parser.mark("==").and_then(|()| parser.dim())?);
+                if parser.take_word("branch") { &mut env.conditional } else { &mut env.equalities }.push(pair)
             }
             "graph" => break,
             other => return Err(parser.error(format!("expected symbol, weight, equal or graph, found {other}"))),
@@ -46,6 +44,7 @@ pub fn parse_module(text: &str, resolve: WeightResolver<'_>) -> Result<Module, D
     }
     let main = parser.graph(&mut env)?;
     parser.expect(Token::End)?;
+    env.keep_conditional();
     Ok(Module { env, main })
 }
 
@@ -338,7 +337,7 @@ impl Parser {
                 "false" => Attr::Bool(false),
                 other => return Err(self.error(format!("expected true or false, found {other}"))),
             },
-            AttrKind::Str(_) => Attr::str(&self.quoted()?),
+            AttrKind::Str(_) | AttrKind::Text => Attr::str(&self.quoted()?),
             AttrKind::Dims => Attr::dims(self.list(Parser::dim)?),
             AttrKind::DType => Attr::DType(self.dtype()?),
             AttrKind::Constant => match *self.peek() {

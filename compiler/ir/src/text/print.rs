@@ -29,6 +29,9 @@ pub fn print_module(module: &Module) -> String {
     for (a, b) in &module.env.equalities {
         let _ = writeln!(out, "equal {a} == {b}");
     }
+    for (a, b) in &module.env.conditional {
+        let _ = writeln!(out, "equal {a} == {b} branch");
+    }
     if !out.is_empty() {
         out.push('\n');
     }

@@ -118,9 +118,9 @@ impl Rng {
     }
 }
 
-/// True for control flow, whose regions need graphs.
-pub(crate) fn has_regions(_: OpCode) -> bool {
-    false
+/// True for control flow, whose regions need graphs, and which may have no value at all.
+pub(crate) fn has_regions(code: OpCode) -> bool {
+    matches!(code, OpCode::If | OpCode::Loop | OpCode::Trap)
 }
 
 fn dims(sizes: &[usize]) -> Attr {
@@ -433,6 +433,8 @@ pub(crate) fn generate(code: OpCode, rng: &mut Rng) -> Case {
         }
         O::Lstm | O::Gru | O::Rnn => recurrent::cell(code, rng),
         O::Conv | O::ConvTranspose | O::MaxPool | O::AvgPool => windows(code, rng),
+        // Control flow is not drawn, see [`has_regions`].
+        O::If | O::Loop | O::Trap => case(Vec::new(), Vec::new()),
         O::Resize => {
             let shape: Vec<usize> = shape.iter().map(|&size| size.max(1)).collect();
             let sizes: Vec<usize> = shape.iter().map(|_| rng.below(7)).collect();

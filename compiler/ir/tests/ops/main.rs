@@ -11,6 +11,7 @@ mod axes;
 mod binary;
 mod cast;
 mod contractions;
+mod control;
 mod data;
 mod indices;
 mod movement;

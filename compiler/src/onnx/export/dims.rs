@@ -101,6 +101,10 @@ impl Emitter<'_> {
         if let Some(name) = self.data_sizes.get(symbol) {
             return Some(name.clone());
         }
+        if let Some(counter) = self.counters.get(symbol).cloned() {
+            let shape = self.vector(&[1]).name;
+            return Some(self.dim_node("Reshape", vec![counter, shape]));
+        }
         let (value, axis) = self.sources.get(symbol)?.clone();
         let axis = axis as i64;
         Some(self.dim_node_with("Shape", vec![value], vec![int("start", axis), int("end", axis + 1)]))

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
-use lathe_ir::{DType, Dim, Module, Symbol, Tensor, ValueId, WeightId};
+use lathe_ir::{DType, Diagnostics, Dim, Graph, Module, Symbol, Tensor, ValueId, WeightId};
 
 use super::kernels::{compute_type, is_elementwise};
 use crate::onnx::proto::{AttributeProto, AttributeType, GraphProto, NodeProto, TensorProto};
@@ -48,17 +48,24 @@ impl<'v> In<'v> {
 /// The graph so far.
 pub(super) struct Emitter<'a> {
     pub(super) module: &'a Module,
+    /// The nodes of the region at work are in it while that is written.
     pub(super) graph: GraphProto,
-    /// What IR values are called, by id.
+    /// The IR graph at work.
+    pub(super) ir: &'a Graph,
+    /// What its values are called, by id.
     pub(super) values: Vec<Option<Val>>,
     /// Where the size of a symbol can be read: a value and an axis.
     pub(super) sources: BTreeMap<Symbol, (String, usize)>,
     /// Values, of one element, of the symbols that data decide.
     pub(super) data_sizes: BTreeMap<Symbol, String>,
+    /// Scalars that are symbols: the numbers of turns of loops.
+    pub(super) counters: BTreeMap<Symbol, String>,
     /// Nodes of shape arithmetic by operator and inputs.
     pub(super) dim_nodes: BTreeMap<(&'static str, Vec<String>), String>,
     /// Vectors of dimensions.
     pub(super) dim_vectors: BTreeMap<Vec<Dim>, String>,
+    /// What cannot be written.
+    pub(super) found: Diagnostics,
     /// Name that the nodes of the current op are called after.
     pub(super) base: String,
     value_names: BTreeSet<String>,
@@ -79,11 +86,14 @@ impl<'a> Emitter<'a> {
         Emitter {
             module,
             graph: GraphProto { name: "main".to_owned(), ..GraphProto::default() },
+            ir: &module.main,
             values: vec![None; module.main.value_count()],
             sources: BTreeMap::new(),
             data_sizes: BTreeMap::new(),
+            counters: BTreeMap::new(),
             dim_nodes: BTreeMap::new(),
             dim_vectors: BTreeMap::new(),
+            found: Diagnostics::default(),
             base: String::new(),
             value_names: taken,
             node_names: BTreeSet::new(),
@@ -101,8 +111,32 @@ impl<'a> Emitter<'a> {
         val.cloned().ok_or_else(|| format!("{id} is used before it is made"))
     }
 
+    /// Writes a region: its parameters are called as `args` are, and what computes its values stands in `write`'s nodes.
+    /// What was computed outside is known inside, and nothing that was computed inside is known afterwards.
+    pub(super) fn region<T>(
+        &mut self,
+        region: &'a Graph,
+        args: &[Val],
+        write: impl FnOnce(&mut Self) -> R<T>,
+    ) -> (Vec<NodeProto>, R<T>) {
+        let nodes = std::mem::take(&mut self.graph.node);
+        let values = std::mem::replace(&mut self.values, vec![None; region.value_count()]);
+        let ir = std::mem::replace(&mut self.ir, region);
+        let (sources, counters) = (self.sources.clone(), self.counters.clone());
+        let (dim_nodes, dim_vectors) = (self.dim_nodes.clone(), self.dim_vectors.clone());
+        let (transposes, base) = (self.transposes.clone(), self.base.clone());
+        for (port, arg) in region.params.iter().zip(args) {
+            self.add_sources(arg, region.ty(port.value));
+            self.values[port.value.index()] = Some(arg.clone());
+        }
+        let written = write(self);
+        (self.sources, self.counters, self.dim_nodes, self.dim_vectors) = (sources, counters, dim_nodes, dim_vectors);
+        (self.transposes, self.base, self.ir, self.values) = (transposes, base, ir, values);
+        (std::mem::replace(&mut self.graph.node, nodes), written)
+    }
+
     /// A name like `wanted` that no value has.
-    fn value_name(&mut self, wanted: &str) -> String {
+    pub(super) fn value_name(&mut self, wanted: &str) -> String {
         unused(&mut self.value_names, &mut self.suffixes, wanted)
     }
 
@@ -301,6 +335,11 @@ fn unused(taken: &mut BTreeSet<String>, suffixes: &mut BTreeMap<String, usize>, 
 
 fn attribute(name: &str, kind: AttributeType) -> AttributeProto {
     AttributeProto { name: name.to_owned(), r#type: kind as i32, ..AttributeProto::default() }
+}
+
+/// A graph as attribute.
+pub(super) fn graph(name: &str, value: GraphProto) -> AttributeProto {
+    AttributeProto { g: Some(Box::new(value)), ..attribute(name, AttributeType::Graph) }
 }
 
 /// An integer attribute.

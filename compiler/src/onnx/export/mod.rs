@@ -19,14 +19,14 @@ mod ops;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use lathe_ir::{Diagnostic, Diagnostics, Module, OpCode, TensorType};
+use lathe_ir::{Diagnostic, Diagnostics, Graph, Module, OpCode, TensorType};
 
 use super::encode::{Weights, write_model};
 use super::error::{OnnxError, quote};
 use super::import::diagnostic_of;
 use super::proto::{
-    DimensionProto, DimensionValue, GraphProto, ModelProto, OperatorSetIdProto, TensorShapeProto, TensorTypeProto,
-    TypeProto, TypeValue, ValueInfoProto,
+    DimensionProto, DimensionValue, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorShapeProto,
+    TensorTypeProto, TypeProto, TypeValue, ValueInfoProto,
 };
 use emit::{Emitter, Val};
 
@@ -62,28 +62,8 @@ pub fn to_model(module: &Module) -> Result<ModelProto, Diagnostics> {
         emitter.graph.input.push(value_info(&port.name, graph.ty(port.value)));
         emitter.values[port.value.index()] = Some(val);
     }
-    for (_, op) in graph.iter() {
-        emitter.base = if op.loc.first().is_empty() { op.code.name().to_owned() } else { op.loc.first().to_owned() };
-        let node = match op.loc.first() {
-            "" => op.result().to_string(),
-            name => name.to_owned(),
-        };
-        let made = ops::emit(&mut emitter, op).unwrap_or_else(|message| {
-            found.push(Diagnostic::unsupported(message).at(&node, op.code.name(), None));
-            Vec::new()
-        });
-        for (index, &value) in op.results.iter().enumerate() {
-            // After a failure a value that nothing makes stands in, so that its users are looked at too.
-            let missing = || Val { name: String::new(), dtype: graph.ty(value).dtype };
-            let val = made.get(index).cloned().unwrap_or_else(missing);
-            if val.dtype != graph.ty(value).dtype {
-                let message = format!("result {index} comes out as {} instead of {}", val.dtype, graph.ty(value));
-                found.push(Diagnostic::bug(message).at(&node, op.code.name(), None));
-            }
-            emitter.add_sources(&val, graph.ty(value));
-            emitter.values[value.index()] = Some(val);
-        }
-    }
+    emit_ops(&mut emitter, graph);
+    found.0.append(&mut emitter.found.0);
     found.into_result(())?;
     finish(&mut emitter);
     let opset = OperatorSetIdProto { domain: String::new(), version: OPSET };
@@ -95,6 +75,32 @@ pub fn to_model(module: &Module) -> Result<ModelProto, Diagnostics> {
         opset_import: vec![opset],
         ..ModelProto::default()
     })
+}
+
+/// Writes the ops of a graph; what cannot be written is noted.
+fn emit_ops<'a>(emitter: &mut Emitter<'a>, graph: &'a Graph) {
+    for (_, op) in graph.iter() {
+        emitter.base = if op.loc.first().is_empty() { op.code.name().to_owned() } else { op.loc.first().to_owned() };
+        let node = match op.loc.first() {
+            "" => op.results.first().map(ToString::to_string).unwrap_or_default(),
+            name => name.to_owned(),
+        };
+        let made = ops::emit(emitter, op).unwrap_or_else(|message| {
+            emitter.found.push(Diagnostic::unsupported(message).at(&node, op.code.name(), None));
+            Vec::new()
+        });
+        for (index, &value) in op.results.iter().enumerate() {
+            // After a failure a value that nothing makes stands in, so that its users are looked at too.
+            let missing = || Val { name: String::new(), dtype: graph.ty(value).dtype };
+            let val = made.get(index).cloned().unwrap_or_else(missing);
+            if val.dtype != graph.ty(value).dtype {
+                let message = format!("result {index} comes out as {} instead of {}", val.dtype, graph.ty(value));
+                emitter.found.push(Diagnostic::bug(message).at(&node, op.code.name(), None));
+            }
+            emitter.add_sources(&val, graph.ty(value));
+            emitter.values[value.index()] = Some(val);
+        }
+    }
 }
 
 /// Names of inputs and outputs. ONNX needs them to be different, unless an input is an output.
@@ -132,14 +138,30 @@ fn finish(emitter: &mut Emitter<'_>) {
         let copy = emitter.node1("Identity", vec![from], Vec::new());
         renamed.insert(copy, to);
     }
-    for node in &mut emitter.graph.node {
+    rename(&mut emitter.graph.node, &renamed);
+    drop_unused(&mut emitter.graph);
+}
+
+/// Renames values in nodes and in the graphs inside of them.
+fn rename(nodes: &mut [NodeProto], renamed: &BTreeMap<String, String>) {
+    for node in nodes {
         for name in node.input.iter_mut().chain(&mut node.output) {
             if let Some(new) = renamed.get(name) {
                 name.clone_from(new);
             }
         }
+        for graph in node.attribute.iter_mut().filter_map(|attribute| attribute.g.as_deref_mut()) {
+            rename(&mut graph.node, renamed);
+        }
     }
-    drop_unused(&mut emitter.graph);
+}
+
+/// Names that a node or a graph inside of it uses.
+fn use_names(node: &NodeProto, used: &mut BTreeSet<String>) {
+    used.extend(node.input.iter().filter(|name| !name.is_empty()).cloned());
+    for graph in node.attribute.iter().filter_map(|attribute| attribute.g.as_deref()) {
+        graph.node.iter().for_each(|node| use_names(node, used));
+    }
 }
 
 fn drop_unused(graph: &mut GraphProto) {
@@ -148,7 +170,7 @@ fn drop_unused(graph: &mut GraphProto) {
     for (index, node) in graph.node.iter().enumerate().rev() {
         if node.output.iter().any(|name| used.contains(name)) {
             keep[index] = true;
-            used.extend(node.input.iter().filter(|name| !name.is_empty()).cloned());
+            use_names(node, &mut used);
         }
     }
     let mut keep = keep.into_iter();

@@ -49,7 +49,7 @@ pub(super) struct Importer<'a> {
     pub(super) first_output: Rc<str>,
     scopes: Vec<Scope<'a>>,
     used: BTreeSet<&'a str>,
-    found: Diagnostics,
+    pub(super) found: Diagnostics,
     left_out: usize,
     /// Inputs whose values decide shapes, ranks or branches.
     pub(super) deciding: BTreeSet<String>,
@@ -57,6 +57,8 @@ pub(super) struct Importer<'a> {
     pub(super) data_bounds: BTreeMap<String, DimBound>,
     /// Names of the sizes that data decide.
     pub(super) data_names: BTreeSet<String>,
+    /// Turns that memory is planned for where nothing tells their number before a run.
+    pub(super) loop_turns: i64,
     /// Set when a limit was passed: nothing more is imported.
     stopped: bool,
 }
@@ -81,6 +83,7 @@ impl<'a> Importer<'a> {
             deciding: BTreeSet::new(),
             data_bounds: BTreeMap::new(),
             data_names: BTreeSet::new(),
+            loop_turns: 1,
             stopped: false,
         }
     }
@@ -212,9 +215,9 @@ impl<'a> Importer<'a> {
 
     fn check_limits(&mut self) {
         let module = &self.values.module;
-        let what = if module.main.value_count() > MAX_OPS {
+        let what = if module.main.value_count() + self.values.spent > MAX_OPS {
             format!("the model needs more than {MAX_OPS} ops")
-        } else if module.env.equalities.len() > MAX_EQUALITIES {
+        } else if module.env.equalities.len() + self.values.conditional.len() > MAX_EQUALITIES {
             format!("more than {MAX_EQUALITIES} pairs of dimensions would have to be equal")
         } else {
             return;
@@ -403,10 +406,10 @@ impl<'a> Importer<'a> {
         self.nodes(nodes);
     }
 
-    /// Imports a graph that is an attribute of a node in place, on the given inputs; gives its outputs.
+    /// Imports a graph that is an attribute of a node in place, for these inputs; gives its outputs.
     pub(super) fn inline_graph(&mut self, graph: &'a GraphProto, part: &str, inputs: &[Val]) -> R<Vec<Val>> {
         if graph.input.len() != inputs.len() {
-            return invalid(format!("{part} has {} inputs; {} are given", graph.input.len(), inputs.len()));
+            return invalid(format!("the graph {part} has {} inputs for {} values", graph.input.len(), inputs.len()));
         }
         let (Some(outer), label) = (self.scopes.last(), self.values.loc.first().to_owned()) else {
             return invalid("a branch outside of a graph");
@@ -420,6 +423,9 @@ impl<'a> Importer<'a> {
             prefix: format!("{label}/{part}/").into(),
         };
         self.in_scope(scope, |importer| {
+            for (input, &val) in graph.input.iter().zip(inputs) {
+                importer.bind(&input.name, val);
+            }
             importer.bind_initializers(graph);
             importer.nodes(&graph.node);
             graph

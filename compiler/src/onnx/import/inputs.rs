@@ -265,8 +265,15 @@ impl<'a> Plan<'a> {
             let val = match &input.binding {
                 Binding::Param(ty) => {
                     let ty = ty.substitute(&|symbol| self.resolve(symbol, substitution));
-                    let value = importer.values.module.main.add_param(input.name, ty);
-                    importer.values.emitted(value)
+                    // What the ops need a size to be may be more than there can be.
+                    if ty.elements().is_overflow() {
+                        let message = format!("input {}: a tensor {ty} is too large", quote(input.name));
+                        importer.report(Diagnostic::invalid(message));
+                        importer.values.poisoned()
+                    } else {
+                        let value = importer.values.module.main.add_param(input.name, ty);
+                        importer.values.emitted(value)
+                    }
                 }
                 Binding::Const(tensor) => importer.values.constant(input.name, (*tensor).clone()),
                 Binding::Opaque(what) => {
@@ -429,6 +436,7 @@ fn show_bound(bound: DimBound) -> String {
 /// Drops equalities that hold by now and symbols that nothing mentions.
 pub(super) fn tidy(module: &mut Module) {
     module.env.equalities.retain(|(a, b)| a != b);
+    module.env.conditional.retain(|(a, b)| a != b);
     let used: BTreeSet<Symbol> = module
         .main
         .params

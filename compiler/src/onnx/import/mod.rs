@@ -15,6 +15,7 @@
 mod attrs;
 mod data_sizes;
 mod emit;
+mod frames;
 mod graph;
 mod inputs;
 mod known;
@@ -54,12 +55,14 @@ pub struct ImportOptions {
     pub shapes: Vec<(String, Vec<i64>)>,
     /// Inputs that are constants; they are no parameters of the result.
     pub consts: Vec<(String, Tensor)>,
+    /// Most turns of a loop whose number only the data tell, where its outputs grow with each turn; 4096 if not given.
+    pub loop_turns: Option<i64>,
 }
 
 impl ImportOptions {
     /// Whether nothing is said.
     pub fn is_default(&self) -> bool {
-        self.dims.is_empty() && self.shapes.is_empty() && self.consts.is_empty()
+        self.dims.is_empty() && self.shapes.is_empty() && self.consts.is_empty() && self.loop_turns.is_none()
     }
 }
 
@@ -95,6 +98,8 @@ pub fn operators() -> impl Iterator<Item = Operator> {
     })
 }
 
+/// Turns that memory is planned for where nothing tells their number before a run.
+const LOOP_TURNS: i64 = 4096;
 /// At most this often an import is repeated with what it has learned about symbols.
 const MAX_ROUNDS: usize = 8;
 
@@ -166,11 +171,13 @@ fn run<'a>(file: &'a OnnxFile, options: &'a ImportOptions) -> Result<Outcome<'a>
     loop {
         let plan = inputs::Plan::new(file, options)?;
         let mut importer = Importer::new(file);
+        importer.loop_turns = options.loop_turns.unwrap_or(LOOP_TURNS).max(1);
         importer.begin_main();
         plan.bind(&mut importer, &learned);
         importer.bind_initializers(file.graph());
         importer.nodes(&file.graph().node);
         importer.outputs();
+        importer.values.settle_conditional();
         let module = std::mem::take(&mut importer.values.module);
         if round < MAX_ROUNDS && plan.learn(&module.env, &mut learned) {
             round += 1;

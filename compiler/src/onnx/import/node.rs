@@ -8,6 +8,7 @@ use lathe_ir::{Attr, DType, Dim, OpCode, OpId, Shape, Symbols, Tensor, TensorTyp
 use crate::onnx::proto::GraphProto;
 
 use super::attrs::NodeAttrs;
+use super::frames::Region;
 use super::graph::Importer;
 use super::known::{Elem, Known, few, pick, strides};
 use super::values::{Elems, MAX_RANK, R, Val, invalid, needs_value, unsupported};
@@ -244,9 +245,7 @@ impl<'a> NodeCx<'_, 'a> {
     /// Emits an op with several results.
     pub(super) fn op_all(&mut self, code: OpCode, operands: &[Option<Val>], attrs: &[(&str, Attr)]) -> R<Vec<Val>> {
         let id = self.op_id(code, operands, attrs)?;
-        let values = &mut self.importer.values;
-        let results = values.module.main.op(id).results.clone();
-        Ok(results.into_iter().map(|result| values.emitted(result)).collect())
+        Ok(self.importer.values.results_of(id))
     }
 
     fn op_id(&mut self, code: OpCode, operands: &[Option<Val>], attrs: &[(&str, Attr)]) -> R<OpId> {
@@ -348,6 +347,13 @@ impl<'a> NodeCx<'_, 'a> {
     /// Imports a graph that is an attribute, in a scope of its own, on the given inputs; gives its outputs.
     pub(super) fn inline_with(&mut self, graph: &'a GraphProto, part: &str, inputs: &[Val]) -> R<Vec<Val>> {
         self.importer.inline_graph(graph, part, inputs)
+    }
+
+    /// Makes a region of what `emit` emits.
+    pub(super) fn region<T>(&mut self, emit: impl FnOnce(&mut Self) -> R<T>) -> (Region, R<T>) {
+        self.importer.values.open();
+        let made = emit(self);
+        (self.importer.values.close(), made)
     }
 
     /// A name for constants made from this node's tensors.

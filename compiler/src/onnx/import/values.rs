@@ -7,8 +7,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use lathe_ir::builder::MAX_INLINE;
-use lathe_ir::{Attr, Builder, DType, Dim, Loc, Module, OpCode, OpError, Shape, Tensor, TensorType, ValueId};
+use lathe_ir::{
+    Attr, Builder, DType, Dim, Loc, Module, OpCode, OpError, OpId, Shape, Tensor, TensorType, ValueId, WeightId,
+};
 
+use super::frames::Frame;
 use super::known::{self, Elem, MAX_KNOWN};
 
 /// Tensors have at most this many axes.
@@ -28,9 +31,29 @@ pub(super) struct Val(u32);
 /// Known elements in row-major order; `None` for the ones that are not known.
 pub(super) type Elems = Rc<[Option<Elem>]>;
 
+/// A sequence: it lives in the import only.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Sequence {
+    /// In the body of a loop that carries it: its number. The parts are what this turn appended.
+    pub(super) carried: Option<u32>,
+    /// What it consists of, in order.
+    pub(super) parts: Vec<Part>,
+}
+
+/// A part of a sequence.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Part {
+    /// A tensor.
+    Item(Val),
+    /// The rows of a tensor.
+    Stack(Val),
+}
+
 enum Entry {
     /// A tensor.
     Tensor(Content),
+    /// A sequence of tensors.
+    Sequence(Sequence),
     /// The value's node failed, which has been reported.
     Poisoned,
     /// A value that exists in the model but not in the IR; says what it is.
@@ -42,8 +65,10 @@ enum Entry {
 /// What is known of a tensor.
 struct Content {
     ty: TensorType,
-    /// The IR value, once emitted.
-    value: Option<ValueId>,
+    /// The IR value that an op makes, and the frame it is made in. Others are emitted where they are needed.
+    value: Option<(u32, ValueId)>,
+    /// The weight that a large constant has become.
+    weight: Option<WeightId>,
     /// The content of a constant.
     tensor: Option<Tensor>,
     /// Name of a constant that becomes a weight.
@@ -95,6 +120,16 @@ pub(super) struct Values {
     /// Location of what is emitted.
     pub(super) loc: Loc,
     entries: Vec<Entry>,
+    /// Graphs around the one at work, the main one first, and a frame for each and for that one.
+    pub(super) around: Vec<lathe_ir::Graph>,
+    pub(super) frames: Vec<Frame>,
+    pub(super) next_frame: u32,
+    /// Values made in regions that are finished.
+    pub(super) spent: usize,
+    /// Pairs of dimensions that have to be equal where a branch is taken.
+    pub(super) conditional: Vec<(Dim, Dim)>,
+    /// Data-dependent symbols in the order they were made.
+    pub(super) made: Vec<lathe_ir::Symbol>,
     /// Work done on known elements.
     work: usize,
     /// Elements of constants made so far.
@@ -125,6 +160,31 @@ impl Values {
         self.push(Entry::Absent)
     }
 
+    /// A sequence.
+    pub(super) fn list(&mut self, sequence: Sequence) -> Val {
+        self.push(Entry::Sequence(sequence))
+    }
+
+    /// What stands for a sequence that a loop carries in its body.
+    pub(super) fn carried_sequence(&mut self) -> Val {
+        let number = self.entries.len() as u32;
+        self.list(Sequence { carried: Some(number), parts: Vec::new() })
+    }
+
+    /// The sequence, if the value is one.
+    pub(super) fn sequence(&self, val: Val) -> Option<&Sequence> {
+        match &self.entries[val.0 as usize] {
+            Entry::Sequence(sequence) => Some(sequence),
+            _ => None,
+        }
+    }
+
+    /// The results of an op of the graph at work.
+    pub(super) fn results_of(&mut self, id: OpId) -> Vec<Val> {
+        let results = self.module.main.op(id).results.clone();
+        results.into_iter().map(|result| self.emitted(result)).collect()
+    }
+
     /// Whether the value is an input that a function call leaves out.
     pub(super) fn is_absent(&self, val: Val) -> bool {
         matches!(self.entries[val.0 as usize], Entry::Absent)
@@ -133,13 +193,15 @@ impl Values {
     /// A value of the IR.
     pub(super) fn emitted(&mut self, value: ValueId) -> Val {
         let ty = self.module.main.ty(value).clone();
-        self.push(Entry::Tensor(Content { ty, value: Some(value), tensor: None, name: "".into(), elems: None }))
+        let value = Some((self.frame().id, value));
+        self.push(Entry::Tensor(Content { ty, value, weight: None, tensor: None, name: "".into(), elems: None }))
     }
 
     /// A constant; `name` is used if it becomes a weight.
     pub(super) fn constant(&mut self, name: &str, tensor: Tensor) -> Val {
         let ty = tensor.ty();
-        self.push(Entry::Tensor(Content { ty, value: None, tensor: Some(tensor), name: name.into(), elems: None }))
+        let content = Content { ty, value: None, weight: None, tensor: Some(tensor), name: name.into(), elems: None };
+        self.push(Entry::Tensor(content))
     }
 
     /// Allows a constant of so many elements that no file holds, or refuses it.
@@ -161,7 +223,8 @@ impl Values {
         }
         let ty = TensorType::new(dtype, shape.iter().map(|&size| Dim::from(size as i64)));
         let elems = elems.into_iter().map(Some).collect();
-        self.push(Entry::Tensor(Content { ty, value: None, tensor: None, name: "".into(), elems: Some(elems) }))
+        let content = Content { ty, value: None, weight: None, tensor: None, name: "".into(), elems: Some(elems) };
+        self.push(Entry::Tensor(content))
     }
 
     /// Name of a constant; empty if it has none.
@@ -185,6 +248,7 @@ impl Values {
         match &self.entries[val.0 as usize] {
             Entry::Tensor(known) => Ok(known),
             Entry::Poisoned => Err(Fail::Poisoned),
+            Entry::Sequence(_) => unsupported("a sequence where a tensor is needed"),
             Entry::Opaque(what) => unsupported(format!("an operand is {what}")),
             Entry::Absent => invalid("an operand is left out"),
         }
@@ -205,6 +269,7 @@ impl Values {
         match &self.entries[val.0 as usize] {
             Entry::Tensor(known) => known.ty.to_string(),
             Entry::Poisoned => "not imported".to_owned(),
+            Entry::Sequence(sequence) => format!("a sequence of {} known parts", sequence.parts.len()),
             Entry::Opaque(what) => what.clone(),
             Entry::Absent => "left out".to_owned(),
         }
@@ -212,8 +277,9 @@ impl Values {
 
     /// The number that every element is, if the value was made by broadcasting one constant.
     pub(super) fn repeated(&self, val: Val) -> R<Option<f64>> {
-        let Some(value) = self.entry(val)?.value else { return Ok(None) };
-        let main = &self.module.main;
+        let Some((frame, value)) = self.entry(val)?.value else { return Ok(None) };
+        let Some(level) = self.level_of(frame) else { return Ok(None) };
+        let main = self.graph(level);
         let Some((_, op)) = main.def(value).filter(|(_, op)| op.code == OpCode::Broadcast) else { return Ok(None) };
         let constant = op.operand(0).and_then(|operand| main.constant(&self.module.env, operand));
         Ok(constant.filter(|tensor| tensor.len() == 1).map(|tensor| tensor.f64_at(0)))
@@ -221,16 +287,22 @@ impl Values {
 
     /// Names of the program's parameters that the value is computed from; those of integers and bools if there are any.
     pub(super) fn computed_from(&self, vals: impl IntoIterator<Item = Val>) -> BTreeSet<String> {
-        let main = &self.module.main;
-        let emitted = |val: Val| self.entry(val).ok().and_then(|known| known.value);
-        let mut waiting: Vec<ValueId> = vals.into_iter().filter_map(emitted).collect();
-        let mut seen: BTreeSet<ValueId> = waiting.iter().copied().collect();
-        while let Some(value) = waiting.pop() {
-            if let Some((_, op)) = main.def(value) {
-                waiting.extend(op.inputs().filter(|operand| seen.insert(*operand)));
-            }
+        let emitted = |val: Val| {
+            let (frame, value) = self.entry(val).ok()?.value?;
+            Some((self.level_of(frame)?, value))
+        };
+        let mut waiting: Vec<(usize, ValueId)> = vals.into_iter().filter_map(emitted).collect();
+        let mut seen: BTreeSet<(usize, ValueId)> = waiting.iter().copied().collect();
+        while let Some((level, value)) = waiting.pop() {
+            let sources: Vec<(usize, ValueId)> = match self.graph(level).def(value) {
+                Some((_, op)) => op.inputs().map(|operand| (level, operand)).collect(),
+                None if level > 0 => self.captured(level, value).map(|outer| (level - 1, outer)).into_iter().collect(),
+                None => Vec::new(),
+            };
+            waiting.extend(sources.into_iter().filter(|source| seen.insert(*source)));
         }
-        let params = main.params.iter().filter(|port| seen.contains(&port.value));
+        let main = self.graph(0);
+        let params = main.params.iter().filter(|port| seen.contains(&(0, port.value)));
         let (floats, others): (Vec<_>, Vec<_>) = params.partition(|port| main.ty(port.value).dtype.is_float());
         let deciding = if others.is_empty() { floats } else { others };
         deciding.into_iter().map(|port| port.name.to_string()).collect()
@@ -284,25 +356,47 @@ impl Values {
         builder
     }
 
-    /// The IR value; emits a constant or known value first.
+    /// The IR value in the graph at work: a constant or known value is emitted there, one of a graph around comes in as a
+    /// parameter.
     pub(super) fn value(&mut self, val: Val) -> R<ValueId> {
         let entry = self.entry(val)?;
-        if let Some(value) = entry.value {
-            return Ok(value);
+        let (made, ty, tensor, elems) = (entry.value, entry.ty.clone(), entry.tensor.clone(), entry.elems.clone());
+        let frame = self.frame();
+        match (made, frame.here.get(&val)) {
+            (Some((id, value)), _) if id == frame.id => return Ok(value),
+            (_, Some(value)) => return Ok(*value),
+            _ => {}
         }
-        let ty = entry.ty.clone();
-        let value = match (entry.tensor.clone(), entry.elems.clone()) {
-            (Some(tensor), _) => {
-                let name = if tensor.len() > MAX_INLINE { self.weight_name(val) } else { String::new() };
-                self.builder().constant(&name, tensor)
+        let value = match (made, tensor, elems) {
+            (Some((id, value)), _, elems) => match (self.level_of(id), elems) {
+                // Shape arithmetic is done anew: its parts come from sizes.
+                (Some(_), Some(elems)) if elems.iter().all(Option::is_some) => self.emit_elems(&ty, &elems)?,
+                (Some(level), _) => self.capture_from(level, value),
+                (None, _) => return Err(OpError::invalid("a value of another graph").into()),
+            },
+            (None, Some(tensor), _) if tensor.len() > MAX_INLINE => {
+                let weight = self.weight(val, tensor);
+                self.builder().weight(weight)
             }
-            (None, Some(elems)) => self.emit_elems(&ty, &elems)?,
-            (None, None) => return Err(OpError::invalid("a value without content").into()),
+            (None, Some(tensor), _) => self.builder().constant("", tensor),
+            (None, None, Some(elems)) => self.emit_elems(&ty, &elems)?,
+            (None, None, None) => return Err(OpError::invalid("a value without content").into()),
         };
-        if let Entry::Tensor(entry) = &mut self.entries[val.0 as usize] {
-            entry.value = Some(value);
-        }
+        self.frame().here.insert(val, value);
         Ok(value)
+    }
+
+    /// The weight that a large constant is.
+    fn weight(&mut self, val: Val, tensor: Tensor) -> WeightId {
+        if let Entry::Tensor(Content { weight: Some(weight), .. }) = &self.entries[val.0 as usize] {
+            return *weight;
+        }
+        let name = self.weight_name(val);
+        let id = self.module.env.add_weight(&name, tensor);
+        if let Entry::Tensor(entry) = &mut self.entries[val.0 as usize] {
+            entry.weight = Some(id);
+        }
+        id
     }
 
     /// A name for the weight that no other has.

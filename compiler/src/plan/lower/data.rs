@@ -19,7 +19,7 @@ pub(super) fn lower_data_size(l: &mut Lowering<'_>, op: &Op) -> Lowered {
     let node = l.node(op);
     if let Some(most) = &info.most {
         let cond = value.le(l.dims.expr(most));
-        l.schedule.push(Step::Check { cond, code: SIZE_OVER_BOUND, node, value: value.clone() });
+        l.step(Step::Check { cond, code: SIZE_OVER_BOUND, node, value: value.clone() });
     }
     l.set_sizes(&[(symbol, value)], node);
     l.set_view(op.result(), view);

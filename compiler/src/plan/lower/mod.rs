@@ -2,6 +2,7 @@
 
 mod attention;
 mod attention_plain;
+mod control;
 mod conv;
 mod data;
 mod elementwise;
@@ -20,10 +21,45 @@ mod sort;
 mod window;
 mod winograd;
 
+use super::flat::Item;
 use super::lowering::{Lowered, Lowering, is_view_op};
 use super::scalar::scalar_op;
 use crate::loopir::{BufferId, Builder, Expr};
-use lathe_ir::{Op, OpCode};
+use lathe_ir::{Diagnostic, Diagnostics, Op, OpCode, OpId};
+
+/// The op of an item.
+fn id_of(item: &Item) -> OpId {
+    match item {
+        Item::Op(id) => *id,
+        Item::If(item) => item.op,
+        Item::Loop(item) => item.op,
+    }
+}
+
+/// Makes sure that memory can be planned for what control flow gives.
+fn limit(l: &mut Lowering<'_>, op: &Op) -> Lowered {
+    if op.results.is_empty() { Ok(()) } else { l.check_sizes(op) }
+}
+
+/// Lowers what runs, in order; notes what is not done.
+pub(crate) fn lower_items(l: &mut Lowering<'_>, items: &[Item], problems: &mut Diagnostics) {
+    for item in items {
+        let op = l.graph.op(id_of(item));
+        let done = match item {
+            Item::Op(_) => lower_op(l, op),
+            Item::If(item) => limit(l, op).and_then(|()| control::lower_if(l, op, item, problems)),
+            Item::Loop(item) => limit(l, op).and_then(|()| control::lower_loop(l, op, item, problems)),
+        };
+        if let Err(message) = done {
+            problems.push(Diagnostic::unsupported(message).at(op.loc.first(), op.code.name(), None));
+            // Later ops need not be reported for the lack of this one's result.
+            for index in 0..op.results.len() {
+                l.result(op, index);
+            }
+        }
+        l.position += 1;
+    }
+}
 
 /// Lowers one op; `Err` says what is not done.
 pub(crate) fn lower_op(l: &mut Lowering<'_>, op: &Op) -> Lowered {
@@ -59,6 +95,7 @@ pub(crate) fn lower_op(l: &mut Lowering<'_>, op: &Op) -> Lowered {
         OpCode::GatherElements | OpCode::GatherNd => index::lower_gather_each(l, op),
         OpCode::ScatterElements | OpCode::ScatterNd => index::lower_scatter(l, op),
         OpCode::Resize => resize::lower(l, op),
+        OpCode::Trap => control::lower_trap(l, op),
         _ if elementwise::handles(op) => {
             if l.is_inlined(op.result()) {
                 Ok(())

@@ -34,12 +34,13 @@ pub(super) fn lower_view(l: &mut Lowering<'_>, op: &Op) -> Lowered {
 
 /// Several tensors one after the other along an axis.
 pub(super) fn lower_concat(l: &mut Lowering<'_>, op: &Op) -> Lowered {
+    let node = l.node(op);
+    let grown = grows_in_place(l, op, node)?;
     let (target, buffer) = l.result(op, 0);
     let axis = op.int("axis") as usize;
     let dtype = l.graph.ty(op.result()).dtype;
-    let mut start = Dim::ZERO;
-    let node = l.node(op);
-    for value in op.inputs() {
+    let mut start = grown.clone().unwrap_or(Dim::ZERO);
+    for value in op.inputs().skip(usize::from(grown.is_some())) {
         let source = l.view(value)?;
         let mut part = target.clone();
         part.offset = &start * &target.strides[axis];
@@ -48,6 +49,22 @@ pub(super) fn lower_concat(l: &mut Lowering<'_>, op: &Op) -> Lowered {
         copy_kernel(l, &source, &part, buffer, dtype, "concat", node);
     }
     Ok(())
+}
+
+/// A value that a loop carries and that grows behind its end stays where it is; gives the size that it has.
+fn grows_in_place(l: &mut Lowering<'_>, op: &Op, node: i32) -> Result<Option<Dim>, String> {
+    let (first, axis) = (op.operand(0).ok_or("no operand")?, op.int("axis") as usize);
+    let view = l.view(first)?;
+    let is_behind = Dim::product_of(&view.shape[..axis]).is(1) && view.offset.is(0) && view.is_contiguous();
+    let (Some(room), Some(buffer)) = (l.room(view.root), l.known_buffer(view.root)) else { return Ok(None) };
+    let again = op.inputs().skip(1).any(|value| l.view(value).is_ok_and(|other| other.root == view.root));
+    if !is_behind || again || !l.dies_here(view.root) || l.is_output(op.result()) {
+        return Ok(None);
+    }
+    let elements = l.dims.expr(&l.graph.ty(op.result()).elements());
+    l.check_room(elements, &room, node);
+    l.share_buffer(op.result(), buffer);
+    Ok(Some(view.shape[axis].clone()))
 }
 
 impl Lowering<'_> {

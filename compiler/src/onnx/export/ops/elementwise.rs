@@ -125,7 +125,7 @@ pub(super) fn shift(cx: &mut Cx<'_, '_>) -> R<Vec<Val>> {
     let direction = if cx.op.code == OpCode::Shl { "LEFT" } else { "RIGHT" };
     let shifted = cx.emitter.kernel("BitShift", &[In::T(&a), In::T(&b)], vec![word("direction", direction)])?;
     let width = 8 * a.dtype.size() as i64;
-    let amount = cx.op.operand(1).and_then(|id| cx.emitter.module.main.constant(&cx.emitter.module.env, id));
+    let amount = cx.op.operand(1).and_then(|id| cx.emitter.ir.constant(&cx.emitter.module.env, id));
     if amount.is_some_and(|amount| amount.to_i64().iter().all(|bits| (0..width).contains(bits))) {
         return one(shifted);
     }

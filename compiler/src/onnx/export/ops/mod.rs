@@ -2,6 +2,7 @@
 
 mod activation;
 mod attention;
+mod control;
 mod data;
 mod elementwise;
 mod indices;
@@ -153,6 +154,9 @@ const ROWS: &[(OpCode, Form)] = &[
     (OpCode::MaxPool, With(window::max_pool)),
     (OpCode::AvgPool, With(window::avg_pool)),
     (OpCode::Resize, With(resize::resize)),
+    // control flow
+    (OpCode::If, With(control::if_)),
+    (OpCode::Loop, With(control::loop_)),
 ];
 
 /// How an op is written; `None` if it cannot be.
@@ -201,7 +205,7 @@ impl<'a> Cx<'_, 'a> {
     /// Type of a required operand.
     fn ty(&self, index: usize) -> R<&'a TensorType> {
         let id = self.op.operand(index).ok_or_else(|| format!("operand {index} is missing"))?;
-        Ok(self.emitter.module.main.ty(id))
+        Ok(self.emitter.ir.ty(id))
     }
 
     /// Dimensions of a required operand.
@@ -211,7 +215,7 @@ impl<'a> Cx<'_, 'a> {
 
     /// Type of a result.
     fn result_ty(&self, index: usize) -> &'a TensorType {
-        self.emitter.module.main.ty(self.op.results[index])
+        self.emitter.ir.ty(self.op.results[index])
     }
 
     /// An operand as i64, for index inputs that take no other type.

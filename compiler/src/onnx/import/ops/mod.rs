@@ -5,6 +5,7 @@
 
 mod activation;
 mod attention;
+mod branch;
 mod constant;
 mod contrib;
 mod control;
@@ -27,11 +28,13 @@ mod reduce;
 mod region;
 mod resize;
 mod sampling;
+mod sequence;
 mod shape;
 pub(super) mod slice;
 mod spectral;
 mod state;
 mod training;
+mod turns;
 mod unpool;
 mod window;
 
@@ -390,8 +393,8 @@ static ROWS: &[OpImport] = &[
     op("GRU", &[1, 3, 7, 14, 22], recurrent::GRU_ATTRS, recurrent::recurrent),
     op("RNN", &[1, 7, 14, 22], recurrent::RNN_ATTRS, recurrent::recurrent),
     // control flow
-    op("If", &[1, 11, 13, 16, 19, 21, 23, 24, 25], &["else_branch", "then_branch"], control::branch),
-    op("Loop", &[1, 11, 13, 16, 19, 21, 23, 24, 25], &["body"], control::not_yet),
+    op("If", &[1, 11, 13, 16, 19, 21, 23, 24, 25], &["else_branch", "then_branch"], branch::branch),
+    op("Loop", &[1, 11, 13, 16, 19, 21, 23, 24, 25], &["body"], control::loop_),
     op(
         "Scan",
         &[8, 9, 11, 16, 19, 21, 23, 24, 25],
@@ -404,8 +407,21 @@ static ROWS: &[OpImport] = &[
             "scan_output_axes",
             "scan_output_directions",
         ],
-        control::not_yet,
+        control::scan,
     ),
+    // sequences and optionals
+    op("SequenceEmpty", &[11], &["dtype"], sequence::empty),
+    op("SequenceConstruct", &[11], &[], sequence::construct),
+    op("SequenceInsert", &[11], &[], sequence::insert),
+    op("SequenceErase", &[11], &[], sequence::erase),
+    op("SequenceAt", &[11], &[], sequence::at),
+    op("SequenceLength", &[11], &[], sequence::length),
+    op("SequenceMap", &[17], &["body"], sequence::map),
+    op("ConcatFromSequence", &[11], &["axis", "new_axis"], sequence::concat),
+    op("SplitToSequence", &[11, 24], &["axis", "keepdims"], sequence::split),
+    op("Optional", &[15], &["type"], sequence::optional),
+    op("OptionalHasElement", &[15, 18], &[], sequence::has_element),
+    op("OptionalGetElement", &[15, 18], &[], sequence::get_element),
     // com.microsoft, and what onnxruntime writes into the standard domain
     op("SimplifiedLayerNormalization", &[1], &["axis", "epsilon", "stash_type"], contrib::simplified_norm),
     microsoft("Gelu", &[], activation::gelu),
