@@ -73,6 +73,22 @@ fn quantisation() {
 }
 
 #[test]
+fn scalar_loops_end_where_row_kernels_begin() {
+    let text = |rows: usize| {
+        format!(
+            "graph(%0 \"x\": f32[{rows},64], %1 \"y\": f32[]) {{
+              %2 = cast(%0) {{to = i32}} %3 = neg(%2) %4 = cast(%3) {{to = f32}}
+              %5 = mul(%4, %1) %6 = silu(%5) return %6 \"z\" }}"
+        )
+    };
+    for (rows, kernels) in [(100, 2), (2, 1)] {
+        check(&text(rows));
+        let module = parse_module(&text(rows), &no_weights).expect("parses");
+        assert_eq!(plan::plan(&module).expect("plans").program.kernels.len(), kernels, "{rows} rows");
+    }
+}
+
+#[test]
 fn binary_ops() {
     for name in ["add", "sub", "mul", "div", "min", "max"] {
         for dtype in ["f32", "f64", "f16", "i32", "u8", "i64"] {

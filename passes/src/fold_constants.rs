@@ -1,7 +1,7 @@
 //! fold-constants: evaluates ops that depend on constants only.
 //!
-//! Before: anything; canonical form saves copies. After: such an op is left only where its result would be much larger
-//! than its operands (an iota or broadcast stays code, it is cheaper than the memory) or would take too long.
+//! Before: anything; canonical form saves copies. After: such an op is left only where its result would have many more
+//! elements than its operands (an iota or broadcast stays code, it is cheaper than the memory) or would take too long.
 //! Chains are evaluated in one go and only what a non-constant op or a result uses becomes a new constant, so a recipe
 //! over a large weight keeps no intermediate. Ops with regions stay, and so do transposes and reshapes of a large weight
 //! that only products read as their right side: packing reads the weight through them, another copy would be for nothing.
@@ -11,6 +11,7 @@ use crate::edit::bug;
 use crate::egraph::cost::work;
 use crate::manager::{Changed, PassCx};
 use lathe_ir::builder::MAX_INLINE;
+use lathe_ir::tensor::element_count;
 use lathe_ir::{Builder, Diagnostics, Env, Graph, Module, Op, OpCode, Tensor, TensorType, ValueId};
 
 /// How many bytes more than its operands a folded result may have.
@@ -21,6 +22,8 @@ const GROWTH: usize = 1 << 20;
 const BUDGET: usize = 8;
 /// Bytes that may be folded whatever the weights are.
 const FREE: usize = 256 << 20;
+/// How many times as many bytes a result may have that has no more elements than an operand: from 8-bit weights to f32.
+const WIDER: usize = 4;
 
 /// Movement of weights of at most this size in bytes is evaluated whoever reads it.
 const SMALL: usize = 64 << 10;
@@ -208,5 +211,11 @@ fn worth_it(operands: &[Option<Tensor>], results: &[TensorType], left: usize) ->
         let count = ty.sizes()?.into_iter().try_fold(ty.dtype.size(), usize::checked_mul)?;
         sum.checked_add(count)
     });
+    // Elements that only get wider, as quantised weights do, are no new ones.
+    let most = operands.iter().flatten().map(Tensor::len).max().unwrap_or(0);
+    let same = results
+        .iter()
+        .all(|ty| ty.sizes().is_some_and(|sizes| element_count(&sizes).is_some_and(|count| count <= most)));
+    let before = if same { before.saturating_mul(WIDER) } else { before };
     after.is_some_and(|after| after <= before.saturating_add(GROWTH).min(left))
 }

@@ -7,12 +7,12 @@ use super::Options;
 use super::checks::EntryCheck;
 use super::dims::DimMap;
 use super::flat::Flat;
-use super::scalar::scalar_type;
+use super::scalar::{row_op, scalar_type};
 use super::schedule::Step;
 use super::view::View;
 use super::weights::{WeightId, WeightTable};
 use crate::loopir::{BufferId, Builder, Expr, ProgramBuilder, Type};
-use lathe_ir::{Dim, Graph, Module, Op, OpCode, OpId, Symbol, Tensor, TensorType, ValueId};
+use lathe_ir::{DType, Dim, Graph, Module, Op, OpCode, OpId, Symbol, Tensor, TensorType, ValueId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
@@ -103,7 +103,8 @@ fn elementwise_groups(flat: &Flat, uses: &[u32], users: &BTreeMap<ValueId, OpId>
         inlined[value.index()] = uses[value.index()] == 1
             && user.code.def().traits.elementwise
             && graph.ty(user.result()).shape == graph.ty(value).shape
-            && others.sum::<usize>() + sizes[value.index()] < GROUP_OPS;
+            && others.sum::<usize>() + sizes[value.index()] < GROUP_OPS
+            && !breaks_rows(graph, op, user);
     }
     inlined
 }
@@ -136,6 +137,20 @@ fn last_uses(flat: &Flat, inlined: &[bool]) -> Vec<usize> {
         }
     }
     last_use
+}
+
+/// Elements of the smallest tensor that is worth a pass of its own.
+const OWN_PASS: i64 = 4096;
+
+/// True if row kernels could compute the user but not the op: one scalar loop for both, with its calls of scalar functions,
+/// costs more than another pass over memory.
+fn breaks_rows(graph: &Graph, op: &Op, user: &Op) -> bool {
+    let by_rows = |op: &Op| {
+        let mut values = op.inputs().chain([op.result()]);
+        row_op(op).is_some() && values.all(|value| graph.ty(value).dtype == DType::F32)
+    };
+    let is_small = graph.ty(op.result()).elements().as_const().is_some_and(|count| count < OWN_PASS);
+    !is_small && by_rows(user) && !by_rows(op)
 }
 
 impl<'m> Lowering<'m> {
