@@ -203,6 +203,9 @@ const REFUSED: &[(OpCode, &str)] = &[
     (OpCode::MaxPool, "ONNX's MaxPool does not take"),
     (OpCode::Resize, "ONNX's Resize takes a size or a scale"),
     (OpCode::DynSlice, "starts or ends are computed"),
+    (OpCode::Lstm, "takes a constant number of hidden units"),
+    (OpCode::Gru, "takes a constant number of hidden units"),
+    (OpCode::Rnn, "takes a constant number of hidden units"),
     (OpCode::Slice, "negative depends on a dimension"),
 ];
 

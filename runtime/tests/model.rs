@@ -116,7 +116,7 @@ fn errors_name_what_is_wrong() {
     assert_eq!(shapes(&[&[2], &[2]]), (ShapeMismatch, "input \"x\": rank is 2, not 1".into()));
     assert_eq!(shapes(&[&[2, 5], &[2]]), (ShapeMismatch, "input \"x\": dimension 1 is 5, not 4".into()));
     assert_eq!(shapes(&[&[2, 4], &[-2]]), (ShapeMismatch, "input \"idx\": dimension 0 is -2".into()));
-    assert_eq!(shapes(&[&[2, 4], &[3]]), (ShapeMismatch, "node \"\" (Add): shape mismatch: 3".into()));
+    assert_eq!(shapes(&[&[2, 4], &[3]]), (ShapeMismatch, "input \"idx\": dimension 0: shape mismatch: 3".into()));
     assert_eq!(shapes(&[&[9, 4], &[9]]), (SizeOverBound, "symbol \"N\" is 9, outside of 1..8".into()));
     assert_eq!(shapes(&[&[0, 4], &[0]]), (ShapeMismatch, "symbol \"N\" is 0, outside of 1..8".into()));
     assert_eq!(context.output_shape(0).unwrap_err().code, NotBound);

@@ -73,7 +73,9 @@ pub(super) fn lower(l: &mut Lowering<'_>, op: &Op) -> Lowered {
                 let sum = b.var(Expr::f64(0.0));
                 product(b, op, &all, &strides, start.clone(), Expr::f64(1.0), &mut |b, position, weight| {
                     let value = b.load(from, position).cast(Type::F64);
-                    b.assign(sum, sum.get() + value * weight);
+                    // A tap without weight does not count, whatever it is.
+                    let part = weight.eq_(Expr::f64(0.0)).select(Expr::f64(0.0), value * weight);
+                    b.assign(sum, sum.get() + part);
                 });
                 b.store(to, to_at, sum.get().cast(elem));
             });

@@ -171,7 +171,7 @@ fn hidden_size(cx: &NodeCx<'_, '_>, gates: i64) -> R<Dim> {
     let r = cx.shape(cx.input(2)?)?;
     let [_, rows, columns] = r.as_slice() else { return invalid(format!("R has {} axes, not 3", r.len())) };
     let hidden = match cx.attrs.int("hidden_size")? {
-        Some(size) if (1..=1 << 30).contains(&size) => size,
+        Some(size) if (0..=1 << 30).contains(&size) => size,
         Some(size) => return invalid(format!("hidden_size = {size}")),
         None => match columns.as_const() {
             Some(size) if (0..=1 << 30).contains(&size) => size,
