@@ -21,11 +21,12 @@ fn a_rust_program_with_a_lathe_file() {
     let (case, compiled) = (Case::new(), digits());
     let (images, _) = images_and_logits(&case, &compiled);
     let file = case.write(&compiled, "digits.lathe", WeightsAt::Inside);
-    // target/release/deps/this: built there already, unless this test alone was asked for.
+    // target/release/deps/this: built there already, unless this test alone was asked for. The features are those of the
+    // whole workspace, so that nothing is built a second time.
     let own = std::env::current_exe().unwrap();
     let profile = own.ancestors().nth(2).unwrap();
     let mut cargo = Command::new(env!("CARGO"));
-    cargo.current_dir(root()).args(["build", "--quiet", "--example", "classify"]);
+    cargo.current_dir(root()).args(["build", "--quiet", "--workspace", "--example", "classify"]);
     cargo.args((!cfg!(debug_assertions)).then_some("--release"));
     ended(cargo.arg("--target-dir").arg(profile.parent().unwrap()));
     let printed = ended(Command::new(profile.join("examples/classify")).arg(&file).arg(&images)).stdout;

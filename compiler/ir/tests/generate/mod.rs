@@ -1,8 +1,9 @@
 //! Random valid operands and attributes for every op.
 
+mod data;
 mod recurrent;
 
-use lathe_ir::{Attr, DType, Dim, OpCode, Symbol, Tensor};
+use lathe_ir::{Attr, DType, Dim, OpCode, Tensor};
 
 /// Operands and attributes of one application of an op.
 pub(crate) struct Case {
@@ -131,6 +132,11 @@ fn ints(values: &[usize]) -> Attr {
     Attr::Ints(values.iter().map(|&value| value as i64).collect())
 }
 
+/// A case that leaves no operand out.
+fn case(operands: Vec<Tensor>, attrs: Vec<(&'static str, Attr)>) -> Case {
+    Case { operands: operands.into_iter().map(Some).collect(), attrs }
+}
+
 fn int(value: usize) -> Attr {
     Attr::Int(value as i64)
 }
@@ -140,10 +146,6 @@ pub(crate) fn generate(code: OpCode, rng: &mut Rng) -> Case {
     use OpCode as O;
     let dtype = rng.dtype();
     let float = rng.pick(&[DType::F32, DType::F64, DType::F16, DType::BF16]);
-    let case = |operands: Vec<Tensor>, attrs: Vec<(&'static str, Attr)>| Case {
-        operands: operands.into_iter().map(Some).collect(),
-        attrs,
-    };
     let shape = rng.shape(0, 4);
     let axis = if shape.is_empty() { 0 } else { rng.below(shape.len()) };
     match code {
@@ -341,34 +343,7 @@ pub(crate) fn generate(code: OpCode, rng: &mut Rng) -> Case {
             let starts = Tensor::from_i64(DType::I64, &[shape.len()], &starts);
             case(vec![rng.tensor(dtype, &shape), starts], vec![("sizes", dims(&sizes))])
         }
-        O::DataSize => {
-            let value = Tensor::from_i64(DType::I64, &[], &[rng.below(9) as i64]);
-            case(vec![value], vec![("size", Attr::dims([Dim::symbol(&Symbol::new("size"))]))])
-        }
-        O::NonZero => {
-            let shape = rng.shape(1, 3);
-            let x = rng.tensor(dtype, &shape);
-            case(vec![x], vec![])
-        }
-        O::Unique => {
-            let shape = rng.shape(1, 3);
-            let axis = rng.below(shape.len());
-            let attrs = vec![("axis", int(axis)), ("sorted", Attr::Bool(rng.flag()))];
-            case(vec![rng.tensor(dtype, &shape)], attrs)
-        }
-        O::Nms => {
-            let [batches, classes, count] = [0; 3].map(|_| rng.within(0, 3));
-            let mut operands = vec![
-                rng.tensor(DType::F32, &[batches, count, 4]),
-                rng.tensor(DType::F32, &[batches, classes, count]),
-                Tensor::from_i64(DType::I64, &[], &[rng.below(5) as i64 - 1]),
-                rng.tensor(DType::F32, &[]),
-            ];
-            if rng.flag() {
-                operands.push(rng.tensor(DType::F32, &[]));
-            }
-            case(operands, vec![("center", Attr::Bool(rng.flag())), ("most", dims(&[rng.below(4)]))])
-        }
+        O::DataSize | O::NonZero | O::Unique | O::Nms => data::op(code, dtype, rng),
         O::Iota => case(vec![], vec![("shape", dims(&shape)), ("axis", int(axis)), ("dtype", Attr::DType(dtype))]),
         O::Dims => case(vec![], vec![("values", dims(&shape))]),
         O::ReduceSum | O::ReduceMean | O::ReduceMax | O::ReduceMin | O::ReduceProd => {

@@ -7,7 +7,7 @@ use crate::onnx::import::values::{R, Val, invalid, unsupported};
 
 use super::constant::positions;
 use super::matmul::transposed;
-use super::sampling::{CUBIC_A, Method, Outside, Sampler, sample, sample_largest};
+use super::sampling::{CUBIC_A, Method, Outside, Sampler, sample};
 use super::shape::broadcast_to;
 use super::slice::{join, take_axis};
 use super::window::{channels_last, pads, per_axis, spatial};
@@ -92,11 +92,8 @@ pub(super) fn roi_align(cx: &mut NodeCx<'_, '_>) -> R<Vec<Val>> {
         cubic_a: CUBIC_A,
         batch_dims: 0,
     };
-    let sampled = if largest {
-        sample_largest(cx, images, Some(image), &places, &sampler)?
-    } else {
-        sample(cx, images, Some(image), &places, &sampler)?
-    };
+    let combine = if largest { OpCode::Max } else { OpCode::Add };
+    let sampled = sample(cx, images, Some(image), &places, &sampler, combine)?;
     let Some(within) = within else { return invalid("no axes") };
     let within = cx.with_trailing(within, 1)?;
     let zero = cx.scalar(cx.dtype(sampled)?, 0.0);
@@ -186,7 +183,7 @@ pub(super) fn deform_conv(cx: &mut NodeCx<'_, '_>) -> R<Vec<Val>> {
             let place = cx.add(along, step)?;
             places.push(cx.add(place, tap)?);
         }
-        let mut values = sample(cx, part, None, &places, &sampler)?;
+        let mut values = sample(cx, part, None, &places, &sampler, OpCode::Add)?;
         if let Some(mask) = mask {
             let mask = cx.cast(mask, precise)?;
             let mask = one_group(cx, mask, 1, at, &Dim::from(taps as i64))?;

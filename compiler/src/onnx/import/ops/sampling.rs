@@ -157,7 +157,8 @@ fn far(cx: &mut NodeCx<'_, '_>, x: Val, a: f64) -> R<Val> {
 /// The parameter of Keys' kernel where the operator has none.
 pub(super) const CUBIC_A: f64 = -0.75;
 
-/// Samples of images [N, spatial.., C] at places [.., ] for each spatial axis, counted in elements; gives [places.., C].
+/// Samples of images [N, spatial.., C] at places [.., ] for each spatial axis, counted in elements; gives [places.., C]: the
+/// weighed elements around each place brought together by `combine`, `Add` for their sum or `Max` for the largest.
 /// `image` is which image each place is for, where that is no axis of the places.
 pub(super) fn sample(
     cx: &mut NodeCx<'_, '_>,
@@ -165,41 +166,19 @@ pub(super) fn sample(
     image: Option<Val>,
     places: &[Val],
     sampler: &Sampler,
+    combine: OpCode,
 ) -> R<Val> {
     let taps = all_taps(cx, images, places, sampler)?;
-    let mut sum = None;
+    let mut all = None;
     for chosen in combinations(&taps) {
         let part = weighed(cx, images, image, &chosen, sampler)?;
-        sum = Some(match sum {
-            Some(sum) => cx.add(sum, part)?,
+        all = Some(match all {
+            Some(all) => cx.op(combine, &[all, part], &[])?,
             None => part,
         });
     }
-    match sum {
-        Some(sum) => Ok(sum),
-        None => invalid("no axes to sample along"),
-    }
-}
-
-/// As [`sample`], but the largest of the weighed elements instead of their sum.
-pub(super) fn sample_largest(
-    cx: &mut NodeCx<'_, '_>,
-    images: Val,
-    image: Option<Val>,
-    places: &[Val],
-    sampler: &Sampler,
-) -> R<Val> {
-    let taps = all_taps(cx, images, places, sampler)?;
-    let mut largest = None;
-    for chosen in combinations(&taps) {
-        let part = weighed(cx, images, image, &chosen, sampler)?;
-        largest = Some(match largest {
-            Some(largest) => cx.op(OpCode::Max, &[largest, part], &[])?,
-            None => part,
-        });
-    }
-    match largest {
-        Some(largest) => Ok(largest),
+    match all {
+        Some(all) => Ok(all),
         None => invalid("no axes to sample along"),
     }
 }
@@ -324,7 +303,7 @@ pub(super) fn grid_sample(cx: &mut NodeCx<'_, '_>) -> R<Vec<Val>> {
     let images = channels_last(cx, x)?;
     let wide = if dtype.is_float() && dtype.size() == 2 { cx.cast(images, DType::F32)? } else { images };
     let sampler = Sampler { method, outside, align_corners, cubic_a: CUBIC_A, batch_dims: 1 };
-    let result = sample(cx, wide, None, &places, &sampler)?;
+    let result = sample(cx, wide, None, &places, &sampler, OpCode::Add)?;
     let result = channels_first(cx, result)?;
     one(cx.cast(result, dtype)?)
 }
