@@ -8,7 +8,7 @@ use super::scalar::scalar_type;
 use super::schedule::{Step, emit};
 use super::view::View;
 use crate::loopir::{BufferId, BufferKind, Builder, ENTRY_NODE, Expr, ExprKind, PlanSlot, SymbolId};
-use lathe_ir::{Dim, Module, Symbol, SymbolInfo, Symbols, TensorType};
+use lathe_ir::{Diagnostic, Dim, Module, Symbol, SymbolInfo, Symbols, TensorType};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Largest value of a symbol without a bound of its own.
@@ -62,17 +62,24 @@ pub(super) fn untold(module: &Module) -> Vec<&Symbol> {
 }
 
 /// Copies results that have no place among the outputs, plans the arena and builds `@bind`, `@plan` and the schedule.
-pub(super) fn finish(mut l: Lowering<'_>) -> Result<Plan, String> {
+pub(super) fn finish(mut l: Lowering<'_>) -> Result<Plan, Diagnostic> {
     let module = l.module;
-    copy_outputs(&mut l)?;
+    copy_outputs(&mut l).map_err(Diagnostic::bug)?;
     let symbols = &module.env.symbols;
     let params: Vec<TensorType> = module.main.params.iter().map(|port| module.main.ty(port.value).clone()).collect();
     let results: Vec<TensorType> = module.main.results.iter().map(|port| module.main.ty(port.value).clone()).collect();
     let mut names: Vec<String> = symbols.keys().map(|symbol| symbol.name().to_owned()).collect();
     let mut sizes = Sizes::new(&l, symbols);
-    let output_dims = sizes.output_dims(&mut l, symbols, &results, &mut names)?;
-    sizes.bound_buffers(&mut l)?;
-    let scratch = sizes.scratch(&l)?;
+    // Each symbol has a bound, and yet an expression of many may have none that is short enough to be found.
+    let unbounded = |what: String| {
+        let open = symbols.iter().filter(|(_, info)| info.data_dependent && info.hi.is_none());
+        let options: Vec<String> = open.map(|(symbol, _)| format!("--dim {symbol}=0..SIZE")).collect();
+        Diagnostic::unsupported(format!("no bound was found of {what}, a size computed from data"))
+            .help(format!("a size given for one of these gives more a bound: {}", options.join(", ")))
+    };
+    let output_dims = sizes.output_dims(&mut l, symbols, &results, &mut names).map_err(unbounded)?;
+    sizes.bound_buffers(&mut l).map_err(unbounded)?;
+    let scratch = sizes.scratch(&l).map_err(unbounded)?;
     let typical: BTreeMap<SymbolId, i64> =
         symbols.iter().filter_map(|(symbol, info)| Some((l.dims.id(symbol)?, info.typical_value()))).collect();
     let schedule = l.close();
@@ -89,7 +96,7 @@ pub(super) fn finish(mut l: Lowering<'_>) -> Result<Plan, String> {
     }
     let unsolved = symbols.iter().find(|(symbol, info)| !info.data_dependent && !solved.contains_key(symbol));
     if let Some((symbol, _)) = unsolved {
-        return Err(format!("no input's shape tells the symbol {symbol}"));
+        return Err(Diagnostic::bug(format!("no input's shape tells the symbol {symbol}")));
     }
     let checks = std::mem::take(&mut l.entry_checks);
     l.out.bind(|b| {
@@ -201,7 +208,7 @@ impl Sizes {
         for ty in results {
             let mut axes = Vec::new();
             for dim in &ty.shape {
-                let most = dim.at_most(symbols).ok_or_else(|| format!("the size {dim} of an output has no bound"))?;
+                let most = dim.at_most(symbols).ok_or_else(|| format!("the output dimension {dim}"))?;
                 let at_bounds = dim.substitute(&|symbol| Dim::symbol(symbol).at_most(symbols));
                 if most == at_bounds {
                     axes.push(l.dims.expr(dim));
@@ -232,13 +239,13 @@ impl Sizes {
         Ok(all)
     }
 
-    /// Gives buffers the length that they have at most.
+    /// Gives buffers the length that they have at most. An error names what has no bound.
     fn bound_buffers(&self, l: &mut Lowering<'_>) -> Result<(), String> {
         let buffers = l.out.program().buffers.iter().enumerate();
         let mut lens = Vec::new();
         for (index, buffer) in buffers {
             if matches!(buffer.kind, BufferKind::Arena | BufferKind::Output(_)) {
-                let len = upper(&buffer.len, &self.ranges).ok_or_else(|| format!("{} has no bound", buffer.name))?;
+                let len = upper(&buffer.len, &self.ranges).ok_or_else(|| format!("the length of {}", buffer.name))?;
                 lens.push((BufferId(index as u32), len));
             }
         }
@@ -252,7 +259,7 @@ impl Sizes {
     fn scratch(&self, l: &Lowering<'_>) -> Result<Vec<Expr>, String> {
         let kernels = l.out.program().kernels.iter();
         let bound = |kernel: &crate::loopir::Kernel| upper(&kernel.scratch_bytes(), &self.ranges);
-        kernels.map(|kernel| bound(kernel).ok_or_else(|| format!("scratch of {} has no bound", kernel.name))).collect()
+        kernels.map(|kernel| bound(kernel).ok_or_else(|| format!("the scratch of {}", kernel.name))).collect()
     }
 }
 

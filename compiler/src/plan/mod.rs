@@ -81,5 +81,5 @@ pub fn plan_with(module: &Module, options: &Options) -> Result<Plan, Diagnostics
     entry::declare(&mut l);
     lower::lower_items(&mut l, &flat.items, &mut problems);
     problems.into_result(())?;
-    entry::finish(l).map_err(|message| Diagnostic::bug(message).into())
+    entry::finish(l).map_err(Diagnostics::from)
 }
