@@ -103,6 +103,8 @@ pub struct Report {
     pub fired: BTreeMap<&'static str, usize>,
     /// For every rule whose right side was refused because it was not well typed there, how often.
     pub refused: BTreeMap<&'static str, usize>,
+    /// E-nodes that saturation made, over all regions.
+    pub nodes: usize,
     /// Priced time in nanoseconds before and after rewriting.
     pub cost: Option<(f64, f64)>,
     /// Why saturation ended; the most severe reason over all regions.

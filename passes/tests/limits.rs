@@ -6,7 +6,7 @@
 mod nets;
 
 use lathe_ir::{Attr, Builder, DType, Dim, Module, OpCode, TensorType, ValueId};
-use lathe_passes::{Options, Report, optimize};
+use lathe_passes::{Options, Report, Stop, optimize};
 use nets::{Net, encoder};
 use std::time::{Duration, Instant};
 
@@ -120,12 +120,67 @@ fn a_tower_of_concats_and_slices() {
 }
 
 /// Time is counted in rules fired and nodes made, which are what it grows with.
+fn assert_linear(net: impl Fn(usize) -> Module) {
+    let work = |layers| {
+        let report = within_limits(net(layers));
+        assert_eq!(report.stop, Some(Stop::Saturated));
+        (report.fired.values().sum::<usize>() + report.refused.values().sum::<usize>(), report.nodes)
+    };
+    let (few, more, many) = (work(6), work(27), work(48));
+    for (what, few, more, many) in [("rules", few.0, more.0, many.0), ("nodes", few.1, more.1, many.1)] {
+        let (first, second) = (more - few, many - more);
+        assert!(20 * second <= 21 * first, "{what}: {few} for 6 layers, {more} for 27, {many} for 48");
+    }
+}
+
 #[test]
 fn work_grows_with_the_layers() {
-    let work = |layers| {
-        let report = within_limits(encoder(layers));
-        report.fired.values().sum::<usize>() + report.refused.values().sum::<usize>()
-    };
-    let (few, many) = (work(6), work(48));
-    assert!(many <= 8 * few + few / 2, "{few} for 6 layers, {many} for 48");
+    assert_linear(encoder);
+}
+
+/// Scales and shifts on both sides of convolutions fold in any order. All orders are one weight.
+#[test]
+fn orders_of_folding_are_not_counted() {
+    assert_linear(|layers| {
+        module(&[1, 8, 8, 8], |net, x| {
+            (0..layers).fold(x, |value, _| {
+                let moved = net.b.transpose(value, &[0, 2, 3, 1]).unwrap();
+                let w = net.weight(&[8, 8, 1, 1]);
+                let attrs = ["strides", "dilations"].map(|name| (name, Attr::ints(&[1, 1])));
+                let pads = ["pads_before", "pads_after"].map(|name| (name, Attr::ints(&[0, 0])));
+                let conv = net.b.op1(OpCode::Conv, &[moved, w], &[attrs, pads].concat()).unwrap();
+                let back = net.b.transpose(conv, &[0, 3, 1, 2]).unwrap();
+                let affine = |net: &mut Net<'_>, value| {
+                    let (scale, shift) = (net.weight(&[8, 1, 1]), net.weight(&[8, 1, 1]));
+                    let scaled = net.op(OpCode::Mul, &[value, scale]);
+                    net.op(OpCode::Add, &[scaled, shift])
+                };
+                let normed = affine(net, back);
+                let third = net.scalar(1.0 / 3.0);
+                let shrunk = net.op(OpCode::Mul, &[normed, third]);
+                let active = net.op(OpCode::Relu, &[shrunk]);
+                affine(net, active)
+            })
+        })
+    });
+}
+
+/// A scale by ones and a shift by zeros leave a class as it is, which then is an operand of itself.
+#[test]
+fn neutral_weights_make_nothing_new() {
+    assert_linear(|layers| {
+        module(&[4, 8], |net, x| {
+            let ones = net.filled(&[8], 1.0);
+            let zeros = net.filled(&[8], 0.0);
+            (0..layers).fold(x, |value, _| {
+                let scaled = net.op(OpCode::Mul, &[value, ones]);
+                let shifted = net.op(OpCode::Add, &[scaled, zeros]);
+                let w = net.weight(&[8, 8]);
+                let product = net.op(OpCode::MatMul, &[shifted, w]);
+                let biased = net.op(OpCode::Add, &[product, zeros]);
+                let active = net.op(OpCode::Relu, &[biased]);
+                net.op(OpCode::Mul, &[active, ones])
+            })
+        })
+    });
 }

@@ -12,7 +12,8 @@ use egg::Language;
 use indexmap::IndexSet;
 use lathe_ir::Module;
 
-/// The module whose only result is what the rule, given by its position in [`rules::all`], makes of the result of `module`. `None` if the rule does not apply to that result.
+/// The module whose only result is what the rule, given by its position in [`rules::all`], makes of the result of
+/// `module`. `None` if the rule does not apply to that result.
 ///
 /// # Errors
 /// The e-graph broke an invariant, or what the rule made has no finite program: bugs of the rule or of Lathe.

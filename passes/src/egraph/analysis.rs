@@ -6,6 +6,7 @@
 
 use super::index::{self, IndexFn};
 use super::language::{Children, Head, Node};
+use super::recipes::Recipes;
 use egg::{Analysis, DidMerge, Id, Language};
 use indexmap::IndexMap;
 use lathe_ir::builder::MAX_INLINE;
@@ -95,6 +96,8 @@ pub struct Facts {
     pub regions: Vec<Vec<Graph>>,
     /// Origin of each e-node, by the node with canonical children as of the last rebuild.
     pub origins: IndexMap<Node, Origin>,
+    /// Normal forms of constants; `None` where their order of operations is to be kept.
+    pub recipes: Option<Recipes>,
     /// The first broken invariant.
     pub bug: Option<String>,
     /// Facts of the node that is being added, already computed.

@@ -3,6 +3,7 @@
 use super::analysis::{Data, EGraph, Fact, Origin, add_attr, add_known, op_data};
 use super::extract::Extraction;
 use super::language::{Children, Head, Node, operand_count};
+use super::recipes;
 use egg::Id;
 use indexmap::IndexMap;
 use lathe_ir::{Attrs, Graph, Op, OpId, Operands, TensorType, ValueId};
@@ -46,9 +47,9 @@ fn add_op(egraph: &mut EGraph, graph: &Graph, op: &Op, classes: &mut [Option<Id>
     let data = op_data(egraph, op.code, &node, types.clone());
     let id = add_known(egraph, node.clone(), data);
     let origin = Origin { loc: op.loc.clone(), ..Origin::default() };
-    egraph.analysis.origins.entry(node).or_default().merge(&origin);
+    egraph.analysis.origins.entry(node.clone()).or_default().merge(&origin);
     if !is_tuple {
-        classes[op.results[0].index()] = Some(id);
+        classes[op.results[0].index()] = Some(recipes::unify(egraph, &node, id));
         return;
     }
     for (index, (&value, ty)) in op.results.iter().zip(types).enumerate() {

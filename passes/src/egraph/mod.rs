@@ -14,8 +14,10 @@ pub mod extract;
 mod improve;
 pub mod index;
 pub mod language;
+pub mod news;
 pub mod partition;
 pub mod pattern;
+pub mod recipes;
 pub mod run;
 
 use crate::manager::{Changed, PassCx};
@@ -77,6 +79,7 @@ fn rewrite_piece(
     report: &mut Report,
 ) -> Result<bool, String> {
     let mut egraph = EGraph::new(Facts::new(std::mem::take(env)));
+    egraph.analysis.recipes = (!options.strict).then(recipes::Recipes::default);
     let result = rewrite_flat(&mut egraph, graph, rules, options, report);
     *env = std::mem::take(&mut egraph.analysis.env);
     result
@@ -94,6 +97,7 @@ fn rewrite_flat(
         run::Limits { iterations: options.iteration_limit, nodes: options.node_limit.max(2 * egraph.total_size()) };
     let stop = run::saturate(egraph, rules, limits, report);
     report.stop = report.stop.max(Some(stop));
+    report.nodes += egraph.total_size();
     if let Some(bug) = egraph.analysis.bug.take() {
         return Err(bug);
     }

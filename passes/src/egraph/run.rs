@@ -4,13 +4,19 @@
 //! once; a rule's right side is added node by node, and dropped if a node is not well typed or if the result's type is
 //! not the type of what it would replace. That is why rules need no condition against broadcasting. What depends on
 //! constants only is a recipe, which is evaluated as it stands: rules leave it alone, except that movement may cancel.
+//!
+//! Three things keep the work down to what is new: a round looks only where something changed ([`super::news`]), equal
+//! constants are one class ([`super::recipes`]), and a node that has its own class as an operand, as `x` once `x * 1` is
+//! merged with it, is dropped: no program has it, and what it led to would be its own consequence again.
 
 use super::analysis::{Data, EGraph, Origin, add_constant, refresh_origins, try_add};
 use super::language::Node;
-use super::pattern::{Right, matched_nodes};
+use super::news::{Distances, News, depth};
+use super::pattern::{Left, Right, matched_nodes};
+use super::recipes;
 use crate::options::{Report, Stop};
 use crate::rules::{Match, Rule};
-use egg::{ENodeOrVar, Id, Language, Searcher, Subst};
+use egg::{ENodeOrVar, Id, Language, SearchMatches, Searcher, Subst};
 use indexmap::IndexSet;
 use lathe_ir::{DType, Tensor};
 use smallvec::SmallVec;
@@ -39,13 +45,17 @@ struct Found<'a> {
 /// Applies the rules, given with their positions in the whole table, until there is nothing new or a limit is reached.
 pub fn saturate(egraph: &mut EGraph, rules: &[(usize, &Rule)], limits: Limits, report: &mut Report) -> Stop {
     let mut tried: IndexSet<(usize, Id, SmallVec<[Id; 6]>)> = IndexSet::new();
-    egraph.rebuild();
-    refresh_origins(egraph);
+    let depths: Vec<Vec<usize>> =
+        rules.iter().map(|(_, rule)| rule.sides.iter().map(|(left, _)| depth(&left.pattern.ast)).collect()).collect();
+    let deepest = depths.iter().flatten().copied().max().unwrap_or(0);
+    let mut news = News::default();
+    clean(egraph);
     for _ in 0..limits.iterations {
         if egraph.analysis.bug.is_some() {
             return Stop::Saturated;
         }
-        let found = search(egraph, rules, &mut tried, limits.nodes);
+        let near = news.take(egraph, deepest);
+        let found = search(egraph, rules, &depths, &near, &mut tried, limits.nodes);
         let mut added = false;
         for (index, item) in found.iter().enumerate() {
             let rule = rules[item.rule].1;
@@ -61,8 +71,7 @@ pub fn saturate(egraph: &mut EGraph, rules: &[(usize, &Rule)], limits: Limits, r
                 break;
             }
         }
-        egraph.rebuild();
-        refresh_origins(egraph);
+        clean(egraph);
         if egraph.total_size() > limits.nodes {
             return Stop::Nodes;
         }
@@ -73,9 +82,50 @@ pub fn saturate(egraph: &mut EGraph, rules: &[(usize, &Rule)], limits: Limits, r
     Stop::Iterations
 }
 
+/// Brings everything up to date after a round.
+fn clean(egraph: &mut EGraph) {
+    egraph.rebuild();
+    while recipes::refresh(egraph) {
+        egraph.rebuild();
+    }
+    for class in egraph.classes_mut() {
+        let own = class.id;
+        class.nodes.retain(|node| !node.operands().contains(&own));
+    }
+    refresh_origins(egraph);
+}
+
+/// The matches of a left side at classes that are no farther above what changed than it is deep.
+fn matches_near<'a>(
+    egraph: &EGraph,
+    left: &'a Left,
+    depth: usize,
+    near: &Distances,
+    limit: usize,
+) -> Vec<SearchMatches<'a, Node>> {
+    let Some(ENodeOrVar::ENode(root)) = left.pattern.ast.last() else {
+        return left.pattern.search_with_limit(egraph, limit);
+    };
+    let Some(classes) = egraph.classes_for_op(&root.discriminant()) else { return Vec::new() };
+    let mut all = Vec::new();
+    let mut left_over = limit;
+    for class in classes.filter(|class| near.get(class).is_some_and(|&distance| distance <= depth)) {
+        if left_over == 0 {
+            break;
+        }
+        if let Some(found) = left.pattern.search_eclass_with_limit(egraph, class, left_over) {
+            left_over = left_over.saturating_sub(found.substs.len());
+            all.push(found);
+        }
+    }
+    all
+}
+
 fn search<'a>(
     egraph: &EGraph,
     rules: &[(usize, &'a Rule)],
+    depths: &[Vec<usize>],
+    near: &Distances,
     tried: &mut IndexSet<(usize, Id, SmallVec<[Id; 6]>)>,
     limit: usize,
 ) -> Vec<Found<'a>> {
@@ -83,7 +133,7 @@ fn search<'a>(
     for (position, (_, rule)) in rules.iter().enumerate() {
         for (side, (left, right)) in rule.sides.iter().enumerate() {
             let vars = left.pattern.vars();
-            for matches in left.pattern.search_with_limit(egraph, limit) {
+            for matches in matches_near(egraph, left, depths[position][side], near, limit) {
                 let root = egraph.find(matches.eclass);
                 if !rule.on_constants && egraph[root].data.fact().is_some_and(|fact| fact.is_const) {
                     continue;
@@ -170,8 +220,12 @@ fn build(egraph: &mut EGraph, right: &Right, subst: &Subst, origin: &Origin) -> 
 /// Adds a node if it is well typed, and notes where it comes from.
 pub fn add_with_origin(egraph: &mut EGraph, node: Node, origin: &Origin) -> Option<Id> {
     let node = node.map_children(|child| egraph.find(child));
-    let id = try_add(egraph, node.clone()).ok()?;
+    if let Some(id) = egraph.lookup(node.clone()) {
+        return Some(id);
+    }
+    let mut id = try_add(egraph, node.clone()).ok()?;
     if node.code().is_some() {
+        id = recipes::unify(egraph, &node, id);
         egraph.analysis.origins.entry(node).or_insert_with(|| origin.clone());
     }
     Some(id)

@@ -60,6 +60,10 @@ impl Net<'_> {
         self.b.weight(id)
     }
 
+    pub(crate) fn filled(&mut self, shape: &[usize], value: f32) -> ValueId {
+        self.b.constant("filled", Tensor::from_f32(shape, &vec![value; shape.iter().product()]))
+    }
+
     pub(crate) fn scalar(&mut self, value: f64) -> ValueId {
         self.b.scalar(DType::F32, value)
     }
