@@ -20,6 +20,7 @@ pub mod tensor;
 pub mod text;
 pub mod types;
 pub mod verify;
+pub mod view;
 
 pub use attr::{Attr, AttrKind};
 pub use builder::Builder;

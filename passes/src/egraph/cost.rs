@@ -2,7 +2,8 @@
 //! values, on the machine model. Prices rank alternatives; they are no forecast.
 
 use crate::machine::Machine;
-use lathe_ir::{Attr, Dim, OpCode, Symbols, TensorType};
+use lathe_ir::view::View;
+use lathe_ir::{Attr, Dim, OpCode, Symbols, TensorType, ValueId};
 
 /// Price of a thing that takes no time but should not be there, in nanoseconds: fewer ops win where all else is equal.
 const EPSILON: f64 = 1.0;
@@ -88,6 +89,19 @@ pub fn work(
     }
 }
 
+/// Whether a slice or transpose of a tensor that lies row major is another set of strides that every reader of rows
+/// takes: neighbours along the last axis stay neighbours. Else somebody copies it.
+fn is_view(name: &str, attrs: &[Attr], operands: &[Option<&TensorType>]) -> bool {
+    let Some(Some(ty)) = operands.first() else { return false };
+    let whole = View::contiguous(ValueId(0), &ty.shape);
+    let view = match (name, attrs) {
+        ("slice", [Attr::Dims(starts), Attr::Dims(sizes), Attr::Ints(steps)]) => whole.slice(starts, sizes, steps),
+        ("transpose", [Attr::Ints(perm)]) => whole.transpose(perm),
+        _ => return false,
+    };
+    view.has_dense_rows()
+}
+
 /// Runs at the speed of matrix kernels.
 fn is_matrix(name: &str) -> bool {
     matches!(name, "matmul" | "conv" | "conv_transpose" | "attention" | "lstm" | "gru" | "rnn")
@@ -103,8 +117,11 @@ pub fn price(
     results: &[&TensorType],
 ) -> f64 {
     let name = code.name();
-    if matches!(name, "const" | "reshape") {
-        return if name == "const" { 0.0 } else { EPSILON };
+    match name {
+        "const" => return 0.0,
+        "reshape" => return EPSILON,
+        "slice" | "transpose" if is_view(name, attrs, operands) => return EPSILON,
+        _ => {}
     }
     let read: f64 = operands.iter().flatten().map(|ty| bytes(symbols, ty)).sum();
     let written: f64 = results.iter().map(|ty| bytes(symbols, ty)).sum();
