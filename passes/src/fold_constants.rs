@@ -149,7 +149,8 @@ fn evaluate(graph: &Graph, env: &Env, evaluator: &dyn ConstEvaluator) -> Folded 
 fn packed_views(graph: &Graph) -> Vec<bool> {
     let mut is_const = vec![false; graph.value_count()];
     for (_, op) in graph.iter() {
-        let folds = op.regions.is_empty() && op.inputs().all(|value| is_const[value.index()]);
+        let is_open = lathe_ir::open_dim(op.code, &op.attrs).is_some();
+        let folds = op.regions.is_empty() && !is_open && op.inputs().all(|value| is_const[value.index()]);
         op.results.iter().for_each(|value| is_const[value.index()] = folds);
     }
     let mut only_packed = vec![true; graph.value_count()];

@@ -13,6 +13,15 @@ use lathe_ir::{Attr, Attrs, Bindings, Builder, DType, Dim, Env, Graph, Module, O
 pub(crate) struct Sample {
     pub(crate) module: Module,
     pub(crate) inputs: Vec<Tensor>,
+    /// A plain module that gives the same outputs, where the module has regions or symbols.
+    pub(crate) reference: Option<Module>,
+}
+
+impl Sample {
+    /// The module that says what is right.
+    pub(crate) fn judge(&self) -> &Module {
+        self.reference.as_ref().unwrap_or(&self.module)
+    }
 }
 
 /// Most elements of a value.
@@ -209,6 +218,6 @@ impl Growing {
                 count += 1;
             }
         }
-        Sample { module: Module { env: self.env, main: self.graph }, inputs: self.inputs }
+        Sample { module: Module { env: self.env, main: self.graph }, inputs: self.inputs, reference: None }
     }
 }

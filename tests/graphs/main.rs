@@ -17,8 +17,11 @@ mod export;
 mod generate;
 mod levels;
 mod reduce;
+mod variants;
 
 use bounds::Judge;
+use build::Sample;
+use lathe_ir::{Module, Tensor};
 use levels::{LEVELS, Level, Outcome};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -32,6 +35,8 @@ const FOUND: &str = "tests/graphs/found";
 #[derive(Default)]
 struct Tally {
     right: usize,
+    /// Right in another form too.
+    forms: usize,
     empty: usize,
     unsupported: BTreeMap<String, usize>,
     ops: BTreeMap<&'static str, usize>,
@@ -62,31 +67,71 @@ fn run_one(seed: u64, folder: Option<&Path>, tally: &Mutex<Tally>) {
         tally.elements += tolerances().count();
         tally.loose += tolerances().filter(|tolerance| tolerance.is_nan()).count();
     }
-    let mut wrong: Option<(Level, String)> = None;
-    for level in LEVELS {
-        let threads = if level == Level::All && seed.is_multiple_of(8) { 2 } else { 1 };
-        match levels::run(&sample.module, &sample.inputs, &expected, level, threads) {
+    let threads = if seed.is_multiple_of(8) { 2 } else { 1 };
+    match check(&sample, &expected, &LEVELS, threads, tally) {
+        Checked::Unsupported => return,
+        Checked::Wrong(level, what) => return keep(seed, reduce::reduce(sample, level), level, &what, tally),
+        Checked::Right => {}
+    }
+    tally.lock().unwrap().right += 1;
+    write(&sample, folder, &seed.to_string());
+    let Some(form) = variants::variant(&sample, &mut generate::Rng::new(!seed)) else { return };
+    // A piece that runs several times may do what a run ends with an error for.
+    let Ok(expected) = bounds::expected(form.judge(), &form.inputs, Judge::Own) else { return };
+    lathe_ir::verify::verify(&form.module).unwrap_or_else(|found| panic!("form of seed {seed}: {found}"));
+    let evaluate = |module: &Module| lathe_ir::eval_module(module, form.inputs.clone()).unwrap();
+    let same = |(a, b): (&Tensor, &Tensor)| a.ty() == b.ty() && a.bytes() == b.bytes();
+    let (own, other) = (evaluate(&form.module), evaluate(form.judge()));
+    assert!(own.len() == other.len() && own.iter().zip(&other).all(same), "form of seed {seed}: evaluated otherwise");
+    match check(&form, &expected, &[Level::None, Level::All], threads, tally) {
+        Checked::Unsupported => {}
+        Checked::Wrong(level, what) => keep(seed, reduce::reduce_form(form, level), level, &what, tally),
+        Checked::Right => {
+            tally.lock().unwrap().forms += 1;
+            write(&form, folder, &format!("{seed}-form"));
+        }
+    }
+}
+
+/// How a sample fares at some levels.
+enum Checked {
+    Right,
+    Unsupported,
+    Wrong(Level, String),
+}
+
+fn check(
+    sample: &Sample,
+    expected: &[bounds::Expected],
+    at: &[Level],
+    threads: usize,
+    tally: &Mutex<Tally>,
+) -> Checked {
+    for &level in at {
+        let threads = if level == Level::All { threads } else { 1 };
+        match levels::run(&sample.module, &sample.inputs, expected, level, threads) {
             Outcome::Right => {}
             Outcome::Unsupported(what) => {
                 let first = what.lines().next().unwrap_or_default();
                 *tally.lock().unwrap().unsupported.entry(first.to_owned()).or_default() += 1;
-                return;
+                return Checked::Unsupported;
             }
-            Outcome::Wrong(what) => {
-                wrong = Some((level, what));
-                break;
-            }
+            Outcome::Wrong(what) => return Checked::Wrong(level, what),
         }
     }
-    let Some((level, what)) = wrong else {
-        tally.lock().unwrap().right += 1;
-        if let Some(folder) = folder {
-            let expected = bounds::expected(&sample.module, &sample.inputs, Judge::Foreign).unwrap();
-            export::write(&sample, &expected, &folder.join(seed.to_string()));
-        }
-        return;
-    };
-    let small = reduce::reduce(sample, level);
+    Checked::Right
+}
+
+/// Writes a sample for onnxruntime.
+fn write(sample: &Sample, folder: Option<&Path>, name: &str) {
+    if let Some(folder) = folder {
+        let expected = bounds::expected(sample.judge(), &sample.inputs, Judge::Foreign).unwrap();
+        export::write(sample, &expected, &folder.join(name));
+    }
+}
+
+/// Keeps what failed as a test.
+fn keep(seed: u64, small: Sample, level: Level, what: &str, tally: &Mutex<Tally>) {
     let text = format!("// seed {seed}, level {level:?}: {}\n{}", what.replace('\n', " "), reduce::print(&small));
     let path = PathBuf::from(FOUND).join(format!("seed-{seed}.ir"));
     std::fs::create_dir_all(FOUND).unwrap();
@@ -121,9 +166,10 @@ fn random_graphs() {
     let tally = tally.into_inner().unwrap();
     let ops: usize = tally.ops.values().sum();
     println!(
-        "{count} graphs: {} right at {} levels, {} empty, {} not supported, {} wrong; {ops} ops of {} kinds, {:.1}% of {} elements too loose to compare",
+        "{count} graphs: {} right at {} levels, {} of them in another form too, {} empty, {} not supported, {} wrong; {ops} ops of {} kinds, {:.1}% of {} elements too loose to compare",
         tally.right,
         LEVELS.len(),
+        tally.forms,
         tally.empty,
         tally.unsupported.values().sum::<usize>(),
         tally.failed.len(),
@@ -136,6 +182,7 @@ fn random_graphs() {
     }
     assert!(tally.failed.is_empty(), "{} graphs failed:\n{}", tally.failed.len(), tally.failed.join("\n"));
     assert!(tally.right as u64 >= count * 2 / 3, "too few graphs could be run to test anything");
+    assert!(tally.forms as u64 >= count / 3, "too few graphs had another form");
 }
 
 #[test]
@@ -148,7 +195,7 @@ fn what_was_found_stays_right() {
     for path in paths {
         let sample = reduce::parse(&std::fs::read_to_string(&path).unwrap()).unwrap();
         lathe_ir::verify::verify(&sample.module).unwrap();
-        let expected = bounds::expected(&sample.module, &sample.inputs, Judge::Own).unwrap();
+        let expected = bounds::expected(sample.judge(), &sample.inputs, Judge::Own).unwrap();
         for level in LEVELS {
             let outcome = levels::run(&sample.module, &sample.inputs, &expected, level, 1);
             if outcome != Outcome::Right {

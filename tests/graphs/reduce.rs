@@ -56,11 +56,11 @@ fn part(sample: &Sample, values: &Values, outputs: &[ValueId], cut: &BTreeSet<Va
     for (index, value) in outputs.iter().enumerate() {
         graph.add_result(&format!("out{index}"), *map.get(value)?);
     }
-    Some(Sample { module: Module { env, main: graph }, inputs })
+    Some(Sample { module: Module { env, main: graph }, inputs, reference: None })
 }
 
 fn fails(sample: &Sample, level: Level) -> bool {
-    let Ok(expected) = expected(&sample.module, &sample.inputs, Judge::Own) else { return false };
+    let Ok(expected) = expected(sample.judge(), &sample.inputs, Judge::Own) else { return false };
     let outcome = levels::run(&sample.module, &sample.inputs, &expected, level, 1);
     matches!(outcome, Outcome::Wrong(_))
 }
@@ -99,10 +99,28 @@ pub(crate) fn reduce(sample: Sample, level: Level) -> Sample {
     part(&sample, &values, &outputs, &cut).filter(|part| fails(part, level)).unwrap_or(sample)
 }
 
-/// What divides the two parts of a file.
+/// A form with one output, if one fails alone, and what leads to it.
+pub(crate) fn reduce_form(sample: Sample, level: Level) -> Sample {
+    let only = |module: &Module, index: usize| {
+        let mut module = module.clone();
+        module.main.results = vec![module.main.results[index].clone()];
+        let passes = Some(vec!["dce".to_owned()]);
+        let options = lathe_passes::Options { passes, ..lathe_passes::Options::default() };
+        lathe_passes::optimize(&mut module, &options).ok().map(|_| module)
+    };
+    let single = (0..sample.module.main.results.len()).find_map(|index| {
+        let (module, reference) = (only(&sample.module, index)?, only(sample.judge(), index)?);
+        let part = Sample { module, inputs: sample.inputs.clone(), reference: Some(reference) };
+        fails(&part, level).then_some(part)
+    });
+    single.unwrap_or(sample)
+}
+
+/// What divides the parts of a file.
+const REFERENCE: &str = "// reference\n";
 const INPUTS: &str = "// inputs\n";
 
-/// A sample as text: the module, and one that computes the inputs.
+/// A sample as text: the module, its reference if it has one, and a module that computes the inputs.
 pub(crate) fn print(sample: &Sample) -> String {
     let text = |module: &Module| {
         let mut text = print_module(module);
@@ -117,7 +135,9 @@ pub(crate) fn print(sample: &Sample) -> String {
         let value = Builder::new(&mut env, &mut graph).constant(&format!("in{index}"), tensor.clone());
         graph.add_result(&format!("in{index}"), value);
     }
-    format!("{}{INPUTS}{}", text(&sample.module), text(&Module { env, main: graph }))
+    let reference = sample.reference.as_ref().map(|reference| format!("{REFERENCE}{}", text(reference)));
+    let reference = reference.unwrap_or_default();
+    format!("{}{reference}{INPUTS}{}", text(&sample.module), text(&Module { env, main: graph }))
 }
 
 /// The elements of a weight as the parser reads them.
@@ -137,10 +157,14 @@ fn literal(tensor: &Tensor) -> String {
 
 /// Reads a sample.
 pub(crate) fn parse(text: &str) -> Result<Sample, String> {
-    let (module, inputs) = text.split_once(INPUTS).ok_or("there is no line `// inputs`")?;
+    let (modules, inputs) = text.split_once(INPUTS).ok_or("there is no line `// inputs`")?;
+    let (module, reference) = match modules.split_once(REFERENCE) {
+        Some((module, reference)) => (module, Some(reference)),
+        None => (modules, None),
+    };
     let parse = |text: &str| parse_module(text, &no_weights).map_err(|error| error.to_string());
-    let (module, given) = (parse(module)?, parse(inputs)?);
+    let (module, reference, given) = (parse(module)?, reference.map(parse).transpose()?, parse(inputs)?);
     let values = exactly(&given, &[])?;
     let inputs = given.main.results.iter().filter_map(|port| values[port.value.index()].clone()).collect();
-    Ok(Sample { module, inputs })
+    Ok(Sample { module, inputs, reference })
 }

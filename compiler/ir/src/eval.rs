@@ -115,6 +115,16 @@ fn learn_sizes(env: &Env, bindings: &mut Bindings, ty: &TensorType, tensor: &Ten
     }
 }
 
+/// A dimension among the attributes that is not known as a number, where the op's results depend on it: what defines
+/// symbols names them.
+pub fn open_dim(code: OpCode, attrs: &[Attr]) -> Option<&Dim> {
+    if code.def().traits.data_dependent {
+        return None;
+    }
+    let dims = attrs.iter().filter_map(|attr| if let Attr::Dims(dims) = attr { Some(dims) } else { None });
+    dims.flatten().find(|dim| dim.as_const().is_none())
+}
+
 /// Evaluates one op. Its result types are inferred anew from the operands' actual sizes.
 pub fn eval_op(
     env: &Env,
@@ -136,6 +146,9 @@ pub fn eval_op(
             other => other.clone(),
         })
         .collect();
+    if let Some(open) = open_dim(code, &attrs) {
+        return Err(OpError::unsupported(format!("the size {open} is not known")));
+    }
     let mut scratch = Env { symbols: env.symbols.clone(), ..Env::default() };
     let mut actual = Graph::default();
     let ids: Vec<_> = operands.iter().map(|t| t.as_ref().map(|t| actual.add_param("", t.ty()))).collect();

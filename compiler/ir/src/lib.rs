@@ -27,7 +27,7 @@ pub use builder::Builder;
 pub use diag::{Diagnostic, Diagnostics, Kind, Place};
 pub use dim::{Dim, Symbol, SymbolInfo, Symbols};
 pub use dtype::DType;
-pub use eval::{Bindings, eval_graph, eval_module, eval_op};
+pub use eval::{Bindings, eval_graph, eval_module, eval_op, open_dim};
 pub use graph::{Attrs, Def, Env, Graph, Loc, Module, Op, OpId, Operands, Port, Value, ValueId, Weight, WeightId};
 pub use op::{OpCode, OpDef, OpError};
 pub use ops::LOOP_LIMIT;

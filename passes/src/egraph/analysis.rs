@@ -237,7 +237,8 @@ pub fn op_data(egraph: &EGraph, code: OpCode, node: &Node, mut types: Vec<Tensor
         .filter(|&&child| !matches!(egraph[child].data, Data::Missing))
         .map(|&child| egraph[child].data.fact())
         .collect();
-    let is_fixed = types.iter().all(|ty| ty.sizes().is_some());
+    let knows = |attrs: SmallVec<[Attr; 4]>| lathe_ir::open_dim(code, &attrs).is_none();
+    let is_fixed = types.iter().all(|ty| ty.sizes().is_some()) && attrs_of(egraph, node).is_ok_and(knows);
     let is_plain = matches!(node.head, Head::Op(_, 0));
     let is_const = is_plain && is_fixed && operands.iter().all(|fact| fact.is_some_and(|fact| fact.is_const));
     if types.len() != 1 {

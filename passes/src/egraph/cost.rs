@@ -167,6 +167,7 @@ pub fn graph_price(machine: &Machine, symbols: &Symbols, graph: &lathe_ir::Graph
             op.operands.iter().map(|operand| operand.map(|value| graph.ty(value))).collect();
         let results: Vec<&TensorType> = op.results.iter().map(|&value| graph.ty(value)).collect();
         let folds = op.regions.is_empty()
+            && lathe_ir::open_dim(op.code, &op.attrs).is_none()
             && results.iter().all(|ty| ty.sizes().is_some())
             && op.inputs().all(|value| is_const[value.index()]);
         for value in &op.results {

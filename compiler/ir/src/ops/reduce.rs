@@ -99,12 +99,14 @@ macro_rules! reduction {
 reduction! {
     #[doc = "Sum; of nothing 0. ONNX: ReduceSum, part of ReduceL1, ReduceL2, ReduceLogSum, ReduceLogSumExp, ReduceSumSquare."]
     REDUCE_SUM = "reduce_sum", numbers, |group| sum(group.floats()), |group| Ok(group.ints().sum());
-    #[doc = "Sum divided by the count: of nothing NaN; integers truncate, of nothing an error. ONNX: ReduceMean, GlobalAveragePool."]
+    #[doc = "Sum divided by the count: of nothing NaN; integers are added up in 64 bits, which wrap, and truncate, of nothing an error. ONNX: ReduceMean, GlobalAveragePool."]
     REDUCE_MEAN = "reduce_mean", numbers,
         |group| sum(group.floats()) / group.offsets.len() as f64,
         |group| {
             let count = group.offsets.len() as i128;
-            let mean = group.ints().sum::<i128>().checked_div(count);
+            let sum = group.ints().sum::<i128>();
+            let sum = if group.x.dtype() == DType::U64 { i128::from(sum as u64) } else { i128::from(sum as i64) };
+            let mean = sum.checked_div(count);
             mean.ok_or_else(|| OpError::invalid("the integer mean of no elements"))
         };
     #[doc = "Largest element; NaN if one is NaN; of nothing -inf or the type's least value. ONNX: ReduceMax, GlobalMaxPool."]
