@@ -8,7 +8,7 @@ use super::index::{self, IndexFn};
 use super::language::{Children, Head, Node};
 use super::recipes::Recipes;
 use egg::{Analysis, DidMerge, Id, Language};
-use indexmap::IndexMap;
+use indexmap::{IndexMap, IndexSet};
 use lathe_ir::builder::MAX_INLINE;
 use lathe_ir::op::{Arity, InferCx, OpError};
 use lathe_ir::{Attr, Bindings, DType, Env, Graph, Loc, OpCode, Tensor, TensorType, eval_op};
@@ -96,6 +96,8 @@ pub struct Facts {
     pub regions: Vec<Vec<Graph>>,
     /// Origin of each e-node, by the node with canonical children as of the last rebuild.
     pub origins: IndexMap<Node, Origin>,
+    /// The classes that are computed whole in any case, as of the last rebuild.
+    pub whole: IndexSet<Id>,
     /// Normal forms of constants; `None` where their order of operations is to be kept.
     pub recipes: Option<Recipes>,
     /// The first broken invariant.
@@ -402,7 +404,7 @@ impl Analysis<Node> for Facts {
     }
 }
 
-/// Brings the keys of the origin table up to date after a rebuild.
+/// Brings the keys of the tables up to date after a rebuild.
 pub fn refresh_origins(egraph: &mut EGraph) {
     let old = std::mem::take(&mut egraph.analysis.origins);
     let mut new: IndexMap<Node, Origin> = IndexMap::with_capacity(old.len());
@@ -416,4 +418,6 @@ pub fn refresh_origins(egraph: &mut EGraph) {
         }
     }
     egraph.analysis.origins = new;
+    let whole = std::mem::take(&mut egraph.analysis.whole);
+    egraph.analysis.whole = whole.into_iter().map(|id| egraph.find(id)).collect();
 }

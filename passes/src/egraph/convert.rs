@@ -1,6 +1,7 @@
 //! Graph to e-graph and back.
 
 use super::analysis::{Data, EGraph, Fact, Origin, add_attr, add_known, op_data};
+use super::demand;
 use super::extract::Extraction;
 use super::language::{Children, Head, Node, operand_count};
 use super::recipes;
@@ -19,6 +20,9 @@ pub fn add_graph(egraph: &mut EGraph, graph: &Graph) -> Vec<Id> {
     for (_, op) in graph.iter() {
         add_op(egraph, graph, op, &mut classes);
     }
+    let whole = demand::whole(graph);
+    let needed = classes.iter().zip(&whole).filter(|(_, whole)| **whole).filter_map(|(class, _)| *class);
+    egraph.analysis.whole = needed.collect();
     graph.results.iter().filter_map(|port| classes[port.value.index()]).collect()
 }
 

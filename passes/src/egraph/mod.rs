@@ -10,6 +10,7 @@ pub mod analysis;
 mod components;
 pub mod convert;
 pub mod cost;
+mod demand;
 pub mod extract;
 mod improve;
 pub mod index;

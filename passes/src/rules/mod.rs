@@ -120,6 +120,7 @@ mod motion;
 mod movement;
 mod norm;
 mod resample;
+mod rows;
 
 /// Every rule, family by family.
 pub fn all() -> &'static [Rule] {
@@ -134,6 +135,7 @@ pub fn all() -> &'static [Rule] {
             affine::rules(),
             association::rules(),
             resample::rules(),
+            rows::rules(),
             masks::rules(),
             activation::rules(),
             norm::rules(),
@@ -185,9 +187,14 @@ impl<'a> Match<'a> {
         self.subst.get(var).map(|&id| self.egraph.find(id))
     }
 
+    /// The class that is replaced.
+    pub fn root(&self) -> Id {
+        self.egraph.find(self.root)
+    }
+
     /// Whether a variable is bound to what is replaced: the term contains what it is equal to, as 0 * x = 0.3 * (0 * x).
     pub fn is_root(&self, var: Var) -> bool {
-        self.id(var) == Some(self.egraph.find(self.root))
+        self.id(var) == Some(self.root())
     }
 
     /// Facts of the tensor bound to a variable.

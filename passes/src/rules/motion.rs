@@ -10,7 +10,7 @@ use super::steps::{
 };
 
 /// Elementwise ops on one operand.
-const UNARY: &[&str] = &[
+pub(super) const UNARY: &[&str] = &[
     "neg",
     "abs",
     "sign",
@@ -44,7 +44,7 @@ const UNARY: &[&str] = &[
     "cast",
 ];
 /// Elementwise ops on two operands.
-const BINARY: &[&str] =
+pub(super) const BINARY: &[&str] =
     &["add", "sub", "mul", "div", "pow", "min", "max", "rem", "fmod", "and", "or", "xor", "eq", "lt", "le"];
 /// Reductions.
 const REDUCE: &[&str] = &["reduce_sum", "reduce_mean", "reduce_max", "reduce_min", "reduce_prod"];

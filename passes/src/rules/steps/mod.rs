@@ -4,12 +4,13 @@
 //! mark, as in the patterns. A step that binds names what it binds first.
 //!
 //! Here: facts and values; `axes`, `shapes`, `vectors`, `weights`: what a right side needs in another layout; `masks`:
-//! padding and zeros; `numbers`: numbers that are computed; `causal`: causal masks.
+//! padding and zeros; `numbers`: numbers that are computed; `causal`: causal masks; `rows`: slices of rows.
 
 mod axes;
 mod causal;
 mod masks;
 mod numbers;
+mod rows;
 mod shapes;
 mod vectors;
 mod weights;
@@ -18,6 +19,7 @@ pub(super) use axes::*;
 pub(super) use causal::*;
 pub(super) use masks::*;
 pub(super) use numbers::*;
+pub(super) use rows::*;
 pub(super) use shapes::*;
 pub(super) use vectors::*;
 pub(super) use weights::*;
