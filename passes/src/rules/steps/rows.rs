@@ -80,12 +80,14 @@ pub(in crate::rules) fn part_of(d: &str, c: &str, whole: usize) -> Step {
         let missing = demand.ty.rank().checked_sub(ty.rank())?;
         let mut axes = Vec::new();
         for axis in 0..ty.rank().checked_sub(whole)? {
-            if demand.is_cut(axis + missing) && !(ty.shape[axis].is(1) && !demand.ty.shape[axis + missing].is(1)) {
-                if ty.shape[axis] != demand.ty.shape[axis + missing] {
-                    return None;
-                }
-                axes.push((axis, axis + missing));
+            let (own, other) = (&ty.shape[axis], &demand.ty.shape[axis + missing]);
+            if !demand.is_cut(axis + missing) || (own.is(1) && !other.is(1)) {
+                continue;
             }
+            if own != other {
+                return None;
+            }
+            axes.push((axis, axis + missing));
         }
         let part = sliced(m, id, &ty, &demand, &axes)?;
         m.set(d, part)
