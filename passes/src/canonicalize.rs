@@ -138,9 +138,12 @@ fn slice(b: &mut Builder<'_>, op: &Op) -> Seen {
             // Element i is inner element s2 + i * k2, which is element s1 + (s2 + i * k2) * k1 of the source.
             let outer = starts.iter().zip(inner.dims("starts")).zip(inner.ints("steps"));
             let starts: Vec<Dim> = outer.map(|((outer, start), &step)| start + &(outer * &Dim::from(step))).collect();
-            let composed: Option<Vec<i64>> =
-                steps.iter().zip(inner.ints("steps")).map(|(outer, inner)| outer.checked_mul(*inner)).collect();
+            let product = |(outer, inner): (&i64, &i64)| (&Dim::from(*outer) * &Dim::from(*inner)).as_const();
+            let composed: Option<Vec<i64>> = steps.iter().zip(inner.ints("steps")).map(product).collect();
             let (Some(source), Some(steps)) = (inner.operand(0), composed) else { return Ok(None) };
+            if starts.iter().any(Dim::is_overflow) {
+                return Ok(None);
+            }
             Ok(replace(slice_of(b, source, starts, sizes.to_vec(), &steps)?))
         }
         _ => Ok(None),

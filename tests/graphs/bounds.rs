@@ -133,7 +133,8 @@ fn is_left_open(op: &Op, operands: &[Option<Tensor>], result: &Tensor) -> bool {
         OpCode::Pow | OpCode::Shl | OpCode::Shr if to_integer => true,
         OpCode::ReduceProd if to_integer => {
             let factors = operands.iter().flatten().flat_map(Tensor::to_f64);
-            factors.map(f64::abs).product::<f64>() >= 2.0f64.powi(31)
+            // Of all groups together, and a zero in one says nothing of the others.
+            factors.map(|factor| factor.abs().max(1.0)).product::<f64>() >= 2.0f64.powi(31)
         }
         OpCode::Lstm | OpCode::Gru | OpCode::Rnn if operands.iter().flatten().any(Tensor::is_empty) => true,
         code => !is_plain(code) && floats().any(|v| !v.is_finite()),

@@ -5,8 +5,8 @@ usage: graphs.py DIR [--keep] [-v]
 
 Every folder in DIR has model.onnx, input_N.pb, and what the evaluator gives: output_N.pb with tolerance_N.pb, the largest
 difference for each element, NaN where anything goes. The folders come from the test `graphs` (tests/graphs.sh). A graph
-that onnxruntime refuses (no kernel for the types, an axis of size 0, bfloat16 in Python) is counted. Exit status 1 if an output differs; --keep leaves all folders, otherwise
-those that agree are deleted."""
+that onnxruntime refuses (no kernel for the types, an axis of size 0, bfloat16 in Python) is counted. Exit status 1 if an
+output differs; --keep leaves all folders, otherwise those that agree are deleted."""
 import argparse
 import collections
 import concurrent.futures
@@ -66,6 +66,12 @@ def run(folder):
     return "agrees", ""
 
 
+def number(folder):
+    """A graph, and after it its other form (N-form)."""
+    seed, _, form = folder.name.partition("-")
+    return int(seed), form
+
+
 def run_all(folders):
     """(folder, verdict, what) for each, in a process of its own that onnxruntime may take along."""
     pool = concurrent.futures.ProcessPoolExecutor(1)
@@ -84,7 +90,7 @@ def main():
     parser.add_argument("-v", "--verbose", action="store_true", help="print what was refused, too")
     args = parser.parse_args()
     counts = collections.Counter()
-    for folder, verdict, what in run_all(sorted(args.folder.iterdir(), key=lambda path: int(path.name))):
+    for folder, verdict, what in run_all(sorted(args.folder.iterdir(), key=number)):
         counts[verdict] += 1
         if verdict == "differs" or args.verbose and verdict != "agrees":
             ops = " ".join(node.op_type for node in onnx.load(folder / "model.onnx").graph.node)

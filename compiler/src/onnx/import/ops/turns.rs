@@ -2,6 +2,8 @@
 
 use lathe_ir::{Attr, DType, Dim, LOOP_LIMIT, OpCode, Shape, Symbol, SymbolInfo, Symbols, TensorType, ValueId};
 
+use std::collections::BTreeSet;
+
 use crate::onnx::error::quote;
 use crate::onnx::import::frames::Region;
 use crate::onnx::import::node::NodeCx;
@@ -79,6 +81,7 @@ pub(super) fn turns<'i, 'a>(cx: &mut NodeCx<'i, 'a>, spec: &Turns<'_>, body: Bod
         inits.push(cx.ty(*val)?);
         operands.push(Some(cx.importer.values.value(*val)?));
     }
+    let outside: BTreeSet<Symbol> = cx.symbols().keys().cloned().collect();
     let Imported { mut region, counter, more, carried, stacked, changing } =
         import(cx, spec, &inits, most.as_ref(), body)?;
     operands.extend(region.captures.drain(..).map(Some));
@@ -119,10 +122,8 @@ pub(super) fn turns<'i, 'a>(cx: &mut NodeCx<'i, 'a>, spec: &Turns<'_>, body: Bod
         }
     };
     for (index, ty) in stacked.iter().enumerate() {
-        let moves = |dim: &Dim| {
-            let symbols = dim.symbols();
-            symbols.contains(&counter) || changing.iter().any(|(symbol, ..)| symbols.contains(symbol))
-        };
+        // What the body defines, every turn defines anew.
+        let moves = |dim: &Dim| dim.symbols().iter().any(|symbol| !outside.contains(symbol));
         if ty.shape.iter().any(moves) {
             return unsupported(format!(
                 "output {} is {ty} in each turn: its size changes from turn to turn, so it cannot be stacked",
