@@ -1,6 +1,10 @@
-//! Matrix products: epilogues act(a * b + bias + residual), scales of constant operands, rows under a reshape.
+//! Matrix products: epilogues act(a * b + bias + residual), scales of constant operands, rows under a reshape; the
+//! squared distances between rows and constant rows as one product instead of a difference for each pair.
 
-use super::steps::{column_vector, is_const, is_scalar, is_variable, rank_is, reshape_like_product, same_last_dim};
+use super::steps::{
+    column_vector, compared_rows, is_const, is_float, is_scalar, is_variable, rank_is, reshape_like_product,
+    same_last_dim, shape_of_root,
+};
 
 /// Activations without parameters.
 pub(super) const ACTS: &[&str] =
@@ -23,4 +27,6 @@ family! { "matmul":
     "matmul-scalar-out-left" in reals "reassociated": "(matmul (mul ?a ?c) ?b)" => "(mul (matmul ?a ?b) ?c)", where is_const("?c"), is_scalar("?c"), is_variable("?b");
     "matmul-scalar-out-right" in reals "reassociated": "(matmul ?a (mul ?b ?c))" => "(mul (matmul ?a ?b) ?c)", where is_const("?c"), is_scalar("?c"), is_variable("?b");
     "matmul-of-rows": "(matmul {..} (reshape {shape=?s} ?x) ?b ?bias)" => "(reshape {shape=?t} (matmul {..} ?x ?b ?bias))", where rank_is("?b", 2), same_last_dim("?t", "?x", "?s");
+
+    "distances" in reals "close points cancel": "(reduce_sum {axes=?a} (square (add (reshape {shape=?s} ?x) ?c)))" => "(reshape {shape=?t} (relu (add (add (matmul ?x ?w) ?n) (reduce_sum {axes=?l} (square ?x)))))", where is_const("?c"), is_variable("?x"), is_float("?x"), compared_rows(("?w", "?n", "?l"), "?x", "?s", "?c", "?a"), shape_of_root("?t");
 }

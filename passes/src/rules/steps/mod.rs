@@ -4,10 +4,12 @@
 //! mark, as in the patterns. A step that binds names what it binds first.
 //!
 //! Here: facts and values; `axes`, `shapes`, `vectors`, `weights`: what a right side needs in another layout; `masks`:
-//! padding and zeros; `numbers`: numbers that are computed; `causal`: causal masks; `rows`: slices of rows.
+//! padding and zeros; `numbers`: numbers that are computed; `causal`: causal masks; `rows`: slices of rows;
+//! `distances`: products inside of sums.
 
 mod axes;
 mod causal;
+mod distances;
 mod masks;
 mod numbers;
 mod rows;
@@ -17,6 +19,7 @@ mod weights;
 
 pub(super) use axes::*;
 pub(super) use causal::*;
+pub(super) use distances::*;
 pub(super) use masks::*;
 pub(super) use numbers::*;
 pub(super) use rows::*;
