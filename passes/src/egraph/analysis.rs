@@ -98,6 +98,8 @@ pub struct Facts {
     pub origins: IndexMap<Node, Origin>,
     /// The classes that are computed whole in any case, as of the last rebuild.
     pub whole: IndexSet<Id>,
+    /// The classes that something else than slices takes, as of the last rebuild.
+    pub entire: IndexSet<Id>,
     /// Normal forms of constants; `None` where their order of operations is to be kept.
     pub recipes: Option<Recipes>,
     /// The first broken invariant.
@@ -418,6 +420,8 @@ pub fn refresh_origins(egraph: &mut EGraph) {
         }
     }
     egraph.analysis.origins = new;
-    let whole = std::mem::take(&mut egraph.analysis.whole);
+    let Facts { whole, entire, .. } = &mut egraph.analysis;
+    let [whole, entire] = [std::mem::take(whole), std::mem::take(entire)];
     egraph.analysis.whole = whole.into_iter().map(|id| egraph.find(id)).collect();
+    egraph.analysis.entire = entire.into_iter().map(|id| egraph.find(id)).collect();
 }

@@ -20,9 +20,11 @@ pub fn add_graph(egraph: &mut EGraph, graph: &Graph) -> Vec<Id> {
     for (_, op) in graph.iter() {
         add_op(egraph, graph, op, &mut classes);
     }
-    let whole = demand::whole(graph);
-    let needed = classes.iter().zip(&whole).filter(|(_, whole)| **whole).filter_map(|(class, _)| *class);
-    egraph.analysis.whole = needed.collect();
+    let classes_of = |values: Vec<bool>| {
+        classes.iter().zip(values).filter(|(_, is_it)| *is_it).filter_map(|(class, _)| *class).collect()
+    };
+    egraph.analysis.whole = classes_of(demand::whole(graph));
+    egraph.analysis.entire = classes_of(demand::entire(graph));
     graph.results.iter().filter_map(|port| classes[port.value.index()]).collect()
 }
 

@@ -1,6 +1,8 @@
 //! Steps over slices that take few rows of what an op makes.
 
 use super::dims;
+use crate::egraph::analysis::Data;
+use crate::egraph::language::Node;
 use crate::egraph::pattern::var;
 use crate::rules::{Match, Step};
 use egg::{Id, Language, Var};
@@ -29,7 +31,7 @@ impl Demand {
     fn of(m: &Match<'_>) -> Option<Demand> {
         let [starts, sizes, steps] = SLICE.map(var);
         let attrs = [m.id(starts)?, m.id(sizes)?, m.id(steps)?];
-        let is_it = |node: &&crate::egraph::language::Node| {
+        let is_it = |node: &&Node| {
             node.code() == Some(OpCode::Slice) && node.attrs().iter().map(|&id| m.egraph().find(id)).eq(attrs)
         };
         let slice = m.egraph()[m.root()].nodes.iter().find(is_it)?;
@@ -60,13 +62,34 @@ pub(in crate::rules) fn takes_few_rows() -> Step {
         if egraph.analysis.whole.contains(&demand.of) {
             return None;
         }
-        let slices: IndexSet<_> = egraph[demand.of]
-            .parents()
-            .map(|id| &egraph.nodes()[usize::from(id)])
-            .filter(|node| node.code() == Some(OpCode::Slice))
-            .map(|node| node.clone().map_children(|child| egraph.find(child)))
-            .collect();
-        (slices.len() <= MOST_SLICES).then_some(())
+        (slices(m, demand.of, true) <= MOST_SLICES).then_some(())
+    })
+}
+
+/// How many slices of a class there are, or how many of those that leave its last axis whole.
+fn slices(m: &Match<'_>, of: Id, of_rows: bool) -> usize {
+    let egraph = m.egraph();
+    let last = egraph[of].data.fact().and_then(|fact| fact.ty.shape.last().cloned());
+    let is_whole = |node: &Node| {
+        let sizes = node.attrs().get(1).map(|&id| &egraph[id].data);
+        matches!(sizes, Some(Data::Attr(attr)) if matches!(&**attr, Attr::Dims(sizes) if sizes.last() == last.as_ref()))
+    };
+    let slices: IndexSet<_> = egraph[of]
+        .parents()
+        .map(|id| &egraph.nodes()[usize::from(id)])
+        .filter(|node| node.code() == Some(OpCode::Slice) && (!of_rows || is_whole(node)))
+        .map(|node| node.clone().map_children(|child| egraph.find(child)))
+        .collect();
+    slices.len()
+}
+
+/// The slice takes some columns of all rows, and is the only thing that its operand is for.
+pub(in crate::rules) fn takes_the_only_columns() -> Step {
+    Box::new(|m| {
+        let demand = Demand::of(m)?;
+        let last = demand.ty.rank().checked_sub(1)?;
+        let is_only = !m.egraph().analysis.entire.contains(&demand.of) && slices(m, demand.of, false) == 1;
+        (is_only && demand.is_cut(last) && (0..last).all(|axis| !demand.is_cut(axis))).then_some(())
     })
 }
 
@@ -149,6 +172,30 @@ pub(in crate::rules) fn part_before_reshape(d: &str, x: &str) -> Step {
             .find(|&own| ty.shape[own] == demand.ty.shape[axis] && Dim::product_of(&ty.shape[..own]) == ahead)?;
         let part = sliced(m, id, &ty, &demand, &[(own, axis)])?;
         m.set(d, part)
+    })
+}
+
+/// `inner` names the slice of `x` of which the slice that is replaced takes rows. Binds `d` to the same rows of `x`, and
+/// `of` to the slice that takes of them what the inner one took: rows first, columns then.
+pub(in crate::rules) fn rows_first(of: [&'static str; 3], d: &str, inner: [&'static str; 3], x: &str) -> Step {
+    let (of, inner, d, x) = (of.map(var), inner.map(var), var(d), var(x));
+    Box::new(move |m| {
+        let (id, ty, demand) = (m.id(x)?, m.ty(x)?, Demand::of(m)?);
+        let (starts, mut sizes, steps) = (dims(m, inner[0])?, dims(m, inner[1])?, m.ints(inner[2])?);
+        let axes: Vec<(usize, usize)> =
+            (0..ty.rank()).filter(|&axis| demand.is_cut(axis)).map(|axis| (axis, axis)).collect();
+        let is_whole = |axis: usize| starts[axis].is(0) && steps[axis] == 1 && sizes[axis] == ty.shape[axis];
+        if !axes.iter().all(|&(axis, _)| is_whole(axis)) {
+            return None;
+        }
+        let part = sliced(m, id, &ty, &demand, &axes)?;
+        for (axis, _) in axes {
+            sizes[axis] = demand.sizes[axis].clone();
+        }
+        m.set(d, part)?;
+        m.set_attr(of[0], Attr::dims(starts))?;
+        m.set_attr(of[1], Attr::dims(sizes))?;
+        m.set_attr(of[2], Attr::ints(&steps))
     })
 }
 
