@@ -4,6 +4,8 @@
 mod bad_cases;
 #[path = "plan/bad_data.rs"]
 mod bad_data;
+#[path = "plan/broadcast.rs"]
+mod broadcast;
 #[path = "plan/data.rs"]
 mod data;
 mod native;

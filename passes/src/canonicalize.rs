@@ -114,11 +114,13 @@ fn transpose(b: &mut Builder<'_>, op: &Op) -> Seen {
 
 fn broadcast(b: &mut Builder<'_>, op: &Op) -> Seen {
     let Some(x) = op.operand(0) else { return Ok(None) };
+    let either = op.ints("either");
     if b.ty(x).shape.as_slice() == op.dims("shape") {
         return Ok(replace(x));
     }
     match producer(b, op, 0) {
-        Some(inner) if inner.code == OpCode::Broadcast => {
+        // Whether a size is 1 is asked of the right operand.
+        Some(inner) if inner.code == OpCode::Broadcast && inner.ints("either").is_empty() && either.is_empty() => {
             let Some(source) = inner.operand(0) else { return Ok(None) };
             Ok(replace(b.op1(OpCode::Broadcast, &[source], &[("shape", op.attrs[0].clone())])?))
         }
@@ -327,7 +329,7 @@ fn simpler_operand(
         added.is_some_and(|added| to[added..] == from[..] && to[..added].iter().all(|dim| dim.is(1)))
     };
     match inner.code {
-        OpCode::Broadcast => Some((Some(source), None)),
+        OpCode::Broadcast if inner.ints("either").is_empty() => Some((Some(source), None)),
         OpCode::Reshape if to.as_slice() != result && adds_ones() => Some((Some(source), None)),
         _ => None,
     }

@@ -4,15 +4,17 @@
 usage: run.py [--filter REGEX] [--kind KIND] [--json FILE] [--jobs N] [--seconds N] [-v] [--const-inputs] [--dynamic]
               [--bless]
 
---const-inputs makes small inputs initializers. --dynamic makes every dimension of every input a symbol of its own, drops
-all other sizes that the model states, and forbids lathe to specialise.
+--const-inputs makes small inputs initializers. --dynamic makes every dimension of every input a symbol of its own (also
+the length of a list of axes or sizes, which a model file would state), drops all other sizes that the model states, and
+forbids lathe to specialise.
 
 Verdicts: passed; wrong (ran, and a value, shape or type differs by the suite's own comparison); unsupported (lathe says
 so); invalid (lathe takes the model for an invalid one); bug (lathe says so); crash (a signal); timeout; error (the rest).
 
-tests/suite/passing.txt lists the cases that pass, one a line: a listed case that no longer does fails the run, and
---bless brings the list up to date. tests/suite/differs.txt lists the cases whose wrong values are right, each with its
-reason: any other wrong value fails the run. Exit status: 0 as listed, 1 not."""
+tests/suite/passing.txt lists the cases that pass, and passing-dynamic.txt those that pass with --dynamic, one a line: a
+listed case that no longer does fails the run, and --bless brings the list up to date. With --const-inputs as many cases
+have to pass as passing.txt lists, all of those. tests/suite/differs.txt lists the cases whose wrong values are right, each
+with its reason: any other wrong value fails the run. Exit status: 0 as listed, 1 not."""
 import argparse
 import collections
 import concurrent.futures
@@ -34,6 +36,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "scripts"))
 import project  # noqa: E402  (it lies in the folder added above)
 
 PASSING = pathlib.Path(__file__).with_name("passing.txt")
+PASSING_DYNAMIC = PASSING.with_name("passing-dynamic.txt")
 DIFFERS = PASSING.with_name("differs.txt")
 MEMORY = 8 << 30
 VERDICTS = {3: "unsupported", 4: "invalid", 70: "bug"}
@@ -73,6 +76,13 @@ def pin_inputs(place, model, target):
         pinned.graph.input.append(value)
     onnx.save(pinned, target / "model.onnx")
     return target / "model.onnx"
+
+
+def read_differs(args):
+    """Names of the cases whose wrong values are right in this mode; a mode may stand behind the name."""
+    lines = (line.split(":", 1)[0] for line in DIFFERS.read_text().splitlines() if line and not line.startswith("#"))
+    names = (line.split() for line in lines)
+    return {name for name, *mode in names if not mode or mode == ["--dynamic"] and args.dynamic}
 
 
 def run_set(folder, place, model, about, args):
@@ -148,8 +158,10 @@ def main():
     args = parser.parse_args()
     if not project.lathe().exists():
         project.stop(f"{project.lathe()} is not there: cargo build --release")
-    if args.bless and (args.filter or args.kind or args.const_inputs or args.dynamic):
-        project.stop("--bless needs a run of all cases as they are")
+    if args.bless and (args.filter or args.kind or args.const_inputs):
+        project.stop("--bless needs a run of all cases, as they are or with --dynamic")
+    if args.const_inputs and args.dynamic:
+        project.stop("--const-inputs and --dynamic are two modes")
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, resource.RLIM_INFINITY))  # what is started inherits it
     folders = [
         folder
@@ -168,14 +180,15 @@ def main():
     print_counts(rows, lambda row: row["class"], "by class")
     print_counts(rows, lambda row: row["case"].split("/")[0], "by kind")
     passed = {row["case"] for row in rows if row["verdict"] == "passed"}
-    listed = set(PASSING.read_text().split()) if PASSING.exists() and not args.dynamic else set()
+    passing = PASSING_DYNAMIC if args.dynamic else PASSING
+    listed = set(passing.read_text().split()) if passing.exists() else set()
     lost = [row for row in rows if row["case"] in listed - passed]
     gone = listed - {row["case"] for row in rows} if not (args.filter or args.kind) else set()
-    differs = {line.split(":", 1)[0] for line in DIFFERS.read_text().splitlines() if line and not line.startswith("#")}
+    differs = read_differs(args)
     wrong = [row for row in rows if row["verdict"] == "wrong" and row["case"] not in differs]
     if args.bless:
-        PASSING.write_text("".join(f"{case}\n" for case in sorted(passed)))
-        print(f"\n{PASSING.name}: {len(passed - listed)} added, {len(listed - passed)} taken out")
+        passing.write_text("".join(f"{case}\n" for case in sorted(passed)))
+        print(f"\n{passing.name}: {len(passed - listed)} added, {len(listed - passed)} taken out")
         lost, gone = [], set()
     for row in lost:
         print(f"\nno longer passes: {row['case']}: {row['verdict']}: {row['reason']}")
@@ -186,7 +199,7 @@ def main():
     for case in sorted(gone):
         print(f"\nlisted, but the suite has no such case: {case}")
     if passed - listed and not args.bless:
-        print(f"\n{len(passed - listed)} more pass than tests/suite/passing.txt lists; --bless adds them")
+        print(f"\n{len(passed - listed)} more pass than tests/suite/{passing.name} lists; --bless adds them")
     print(f"\n{len(passed)} of {len(rows)} cases pass; {len(listed & passed)} listed ones do, {len(lost) + len(gone)} do not")
     return 1 if lost or gone or wrong or differs & passed or not rows else 0
 

@@ -6,6 +6,7 @@
 
 use crate::dim::Dim;
 use crate::graph::ValueId;
+use crate::ops::repeats;
 
 /// Where the elements of a value are.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -102,11 +103,12 @@ impl View {
         view
     }
 
-    /// Numpy broadcasting to a shape.
-    pub fn broadcast(&self, shape: &[Dim]) -> View {
+    /// Numpy broadcasting to a shape; along the axes in `either` whether the size is 1 is known at run time only.
+    pub fn broadcast(&self, shape: &[Dim], either: &[i64]) -> View {
         let missing = shape.len() - self.shape.len();
         let strides = (0..shape.len())
             .map(|axis| match axis.checked_sub(missing) {
+                Some(own) if either.contains(&(axis as i64)) => &self.strides[own] * &repeats(&self.shape[own]),
                 Some(own) if !self.shape[own].is(1) || shape[axis].is(1) => self.strides[own].clone(),
                 _ => Dim::ZERO,
             })
@@ -211,7 +213,7 @@ mod tests {
             x.slice(&dims(&[1, 0]), &dims(&[2, 6]), &[1, 1]).reshape(&dims(&[12])).map(|v| v.strides),
             Some(dims(&[1]))
         );
-        let wide = View::contiguous(ValueId(0), &dims(&[6])).broadcast(&dims(&[4, 6]));
+        let wide = View::contiguous(ValueId(0), &dims(&[6])).broadcast(&dims(&[4, 6]), &[]);
         assert_eq!(wide.strides, dims(&[0, 1]));
     }
 }

@@ -26,6 +26,12 @@ pub(super) struct ModelArgs {
     /// one number fills the input's shape. The input is none of the compiled program's. May be repeated
     #[arg(long = "const", value_name = "INPUT=V|x.npy")]
     consts: Vec<String>,
+    /// One program for all sizes within the bounds of --dim: none of given inputs is fixed, sizes without a bound begin at
+    /// 0 where that needs nothing more to be known, and where operators broadcast, sizes of different names may differ if
+    /// one of them is 1. Without it sizes are at least 1 and those that meet in a broadcast are taken to be equal, which
+    /// makes faster programs
+    #[arg(long)]
+    pub(super) dynamic: bool,
     /// Most turns of a loop whose number only the data tell, where its outputs grow with each turn: memory is planned for
     /// so many, and a run with more ends with an error [default: 4096]
     #[arg(long = "loop-turns", value_name = "N", value_parser = clap::value_parser!(i64).range(1..=lathe_ir::LOOP_LIMIT))]
@@ -78,7 +84,8 @@ impl ModelArgs {
         if self.backend != "cranelift" {
             return Err(Failure::Usage(format!("unknown backend {:?}; this build has cranelift", self.backend)));
         }
-        let mut import = ImportOptions { loop_turns: self.loop_turns, ..ImportOptions::default() };
+        let mut import =
+            ImportOptions { loop_turns: self.loop_turns, dynamic: self.dynamic, ..ImportOptions::default() };
         for text in &self.dims {
             import.dims.push(parse_dim(text)?);
         }

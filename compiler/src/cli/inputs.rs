@@ -21,16 +21,12 @@ pub(super) struct InputArgs {
     /// An input from a .npy file. May be repeated
     #[arg(long = "input", value_name = "NAME=x.npy")]
     inputs: Vec<String>,
-    /// Fix neither sizes nor values of the given inputs at compile time: the program is the one that serves all sizes
-    /// within the bounds of --dim
-    #[arg(long)]
-    pub(super) dynamic: bool,
 }
 
 impl InputArgs {
     /// Inputs from a folder.
     pub(super) fn folder(folder: &Path) -> InputArgs {
-        InputArgs { input_dir: Some(folder.to_owned()), inputs: Vec::new(), dynamic: false }
+        InputArgs { input_dir: Some(folder.to_owned()), inputs: Vec::new() }
     }
 
     /// The tensors for inputs of these names, in order. What is wrong with a file is told only when the tensor is asked
@@ -89,7 +85,7 @@ impl InputArgs {
                 return Err(Failure::Usage(message));
             }
         }
-        if !self.dynamic && matches!(source, Source::Onnx(_)) {
+        if !options.dynamic && matches!(source, Source::Onnx(_)) {
             for name in &names {
                 let is_new = options.shapes.iter().all(|(known, _)| known != name);
                 if let Some(tensor) = tensor_of(name).filter(|_| is_new) {
@@ -103,7 +99,7 @@ impl InputArgs {
                 Err(refusal) => refusal,
             };
             let before = options.consts.len();
-            for name in refusal.deciding.iter().filter(|_| !self.dynamic) {
+            for name in refusal.deciding.iter().filter(|_| !options.dynamic) {
                 if let Some(tensor) = tensor_of(name).filter(|tensor| is_parameter(tensor)) {
                     let _ = writeln!(
                         std::io::stderr(),

@@ -72,7 +72,7 @@ mod tests {
     #[test]
     fn axes_merge_where_every_operand_allows_it() {
         let x = View::contiguous(ValueId(0), &dims(&[4, 6]));
-        let wide = View::contiguous(ValueId(0), &dims(&[6])).broadcast(&dims(&[4, 6]));
+        let wide = View::contiguous(ValueId(0), &dims(&[6])).broadcast(&dims(&[4, 6]), &[]);
         let nest = Nest::new(&dims(&[4, 6]), &[0, 1], &[&x.strides, &wide.strides]);
         assert_eq!(nest.sizes, dims(&[4, 6]));
         let nest = Nest::new(&dims(&[4, 6]), &[0, 1], &[&x.strides, &x.strides]);

@@ -9,6 +9,7 @@ mod constant;
 mod crop_resize;
 mod data;
 mod documented;
+mod dynamic;
 mod elementwise;
 mod errors;
 mod hostile;

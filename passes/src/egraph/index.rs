@@ -109,7 +109,13 @@ pub fn learn(egraph: &EGraph, code: OpCode, node: &Node, operands: &[&Fact], fac
             (f, g) if f.uniform().is_some() => IndexFn::constant(0, ty)?.plus(1, g, ty)?.times(f.base, ty),
             _ => None,
         },
-        OpCode::Broadcast => IndexFn::constant(0, ty)?.plus(1, index(0)?, ty),
+        OpCode::Broadcast => {
+            let Attr::Ints(either) = attrs()?.get(1)?.clone() else { return None };
+            let f = index(0)?;
+            // Positions along an axis count only if it is not repeated, which is not known.
+            (either.is_empty() || f.uniform().is_some()).then_some(())?;
+            IndexFn::constant(0, ty)?.plus(1, f, ty)
+        }
         OpCode::Cast => IndexFn::new(index(0)?.base, index(0)?.steps.clone(), ty),
         OpCode::Reshape => reshaped(index(0)?, &operands[0].ty, ty),
         OpCode::Transpose => {

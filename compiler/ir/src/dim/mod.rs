@@ -307,6 +307,17 @@ impl Dim {
         Dim::atom(if smaller { Atom::Min(pair) } else { Atom::Max(pair) })
     }
 
+    /// The dimensions of which this one is the largest, nested ones taken apart; it alone if it is no maximum.
+    pub fn candidates(&self) -> Vec<&Dim> {
+        if let Repr::Sum(sum) = &self.0
+            && let ([(monomial, 1)], 0) = (sum.terms.as_slice(), sum.constant)
+            && let [Atom::Max(pair)] = monomial.as_slice()
+        {
+            return pair.0.candidates().into_iter().chain(pair.1.candidates()).collect();
+        }
+        vec![self]
+    }
+
     /// Product of dimensions.
     pub fn product_of<'a>(dims: impl IntoIterator<Item = &'a Dim>) -> Dim {
         dims.into_iter().fold(Dim::ONE, |product, dim| &product * dim)
@@ -367,6 +378,12 @@ mod tests {
         assert_eq!((&(&twice * &Dim::from(4)) + &Dim::from(9)).floor_div(&Dim::from(8)).to_string(), "N + 1");
         assert_eq!((&n() + &Dim::from(9)).floor_div(&Dim::from(8)).to_string(), "floordiv(N + 1, 8) + 1");
         assert_eq!(n().maximum(&(&n() + &Dim::ONE)), &n() + &Dim::ONE);
+        let larger = n().maximum(&Dim::from(4)).maximum(&Dim::symbol(&Symbol::new("M")));
+        let (four, m) = (Dim::from(4), Dim::symbol(&Symbol::new("M")));
+        assert!(
+            larger.candidates().len() == 3 && [&n(), &four, &m].iter().all(|dim| larger.candidates().contains(dim))
+        );
+        assert_eq!(n().candidates(), [&n()]);
         assert!((&Dim::from(1 << 59) * &Dim::from(8)).is_overflow());
         assert!(n().floor_div(&Dim::ZERO).is_overflow());
         assert_eq!(Dim::from(-7).floor_div(&Dim::from(2)), Dim::from(-4));

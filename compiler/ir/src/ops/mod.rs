@@ -46,6 +46,7 @@ mod check;
 pub(crate) mod index;
 pub(crate) mod number;
 
+pub use broadcast::repeats;
 pub use loop_::LOOP_LIMIT;
 
 use crate::op::OpDef;

@@ -40,7 +40,8 @@ pub(super) const SLICE: OpDef = OpDef {
     eval: |cx| {
         let (x, shape) = (cx.operand(0), cx.result_shape(0)?);
         let strides = index::strides(x.shape());
-        let starts: Vec<i64> = cx.dims("starts").iter().map(|start| start.as_const().unwrap_or(-1)).collect();
+        let known = |start: &Dim| start.as_const().ok_or_else(|| OpError::invalid(format!("{start} is not known")));
+        let starts: Vec<i64> = cx.dims("starts").iter().map(known).collect::<Result<_, _>>()?;
         let steps = cx.ints("steps");
         index::pick(x, &shape, |at| {
             at.iter()

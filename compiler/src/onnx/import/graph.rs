@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-use lathe_ir::{DType, Diagnostic, Diagnostics, Loc, OpError, Tensor};
+use lathe_ir::{DType, Diagnostic, Diagnostics, Loc, OpError, Symbol, Tensor};
 
 use crate::onnx::error::{MAX_PROBLEMS, quote};
 use crate::onnx::model::{OnnxFile, normalize_domain};
@@ -57,6 +57,10 @@ pub(super) struct Importer<'a> {
     pub(super) data_bounds: BTreeMap<String, DimBound>,
     /// Names of the sizes that data decide.
     pub(super) data_names: BTreeSet<String>,
+    /// Lengths of lists for which having no elements means something.
+    pub(super) may_be_empty: BTreeSet<Symbol>,
+    /// Whether sizes of different names may differ in a broadcast.
+    pub(super) is_dynamic: bool,
     /// Turns that memory is planned for where nothing tells their number before a run.
     pub(super) loop_turns: i64,
     /// Set when a limit was passed: nothing more is imported.
@@ -83,6 +87,8 @@ impl<'a> Importer<'a> {
             deciding: BTreeSet::new(),
             data_bounds: BTreeMap::new(),
             data_names: BTreeSet::new(),
+            may_be_empty: BTreeSet::new(),
+            is_dynamic: false,
             loop_turns: 1,
             stopped: false,
         }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use lathe_ir::{DType, Diagnostic, Diagnostics, Dim, Env, Module, Symbol, SymbolInfo, TensorType};
+use lathe_ir::{Attr, DType, Diagnostic, Diagnostics, Dim, Env, Graph, Module, Symbol, SymbolInfo, TensorType};
 
 use crate::onnx::dtype;
 use crate::onnx::error::quote;
@@ -24,6 +24,10 @@ pub(super) struct Learned {
     pub(super) equal: Substitution,
     /// Largest values the ops allow.
     pub(super) at_most: BTreeMap<Symbol, i64>,
+    /// Symbols that begin at 0 where the options do not bound them.
+    pub(super) from_zero: BTreeSet<Symbol>,
+    /// Whether all symbols do.
+    pub(super) all_from_zero: bool,
 }
 
 /// How every graph input is bound.
@@ -253,6 +257,8 @@ impl<'a> Plan<'a> {
                     typical: typical.or(entry.typical),
                     ..SymbolInfo::default()
                 };
+            } else if (learned.all_from_zero || learned.from_zero.contains(target)) && entry.hi.is_none() {
+                entry.lo = 0;
             }
         }
         for (symbol, &most) in &learned.at_most {
@@ -433,7 +439,42 @@ fn show_bound(bound: DimBound) -> String {
     }
 }
 
-/// Drops equalities that hold by now and symbols that nothing mentions.
+/// Symbols that a graph mentions, the types of its parameters apart.
+fn mentioned(graph: &Graph, found: &mut BTreeSet<Symbol>) {
+    for (_, op) in graph.iter() {
+        for &value in &op.results {
+            found.extend(graph.ty(value).shape.iter().flat_map(Dim::symbols));
+        }
+        for attr in &op.attrs {
+            if let Attr::Dims(dims) = attr {
+                found.extend(dims.iter().flat_map(Dim::symbols));
+            }
+        }
+        op.regions.iter().for_each(|region| mentioned(region, found));
+    }
+}
+
+/// Lets sizes without a bound begin at 0 that only inputs have of which no element is read.
+fn free_unread(module: &mut Module) {
+    let graph = &module.main;
+    let mut needed = BTreeSet::new();
+    mentioned(graph, &mut needed);
+    let uses = graph.use_counts();
+    for port in graph.params.iter().filter(|port| uses[port.value.index()] > 0) {
+        needed.extend(graph.ty(port.value).shape.iter().flat_map(Dim::symbols));
+    }
+    for (a, b) in module.env.equalities.iter().chain(&module.env.conditional) {
+        needed.extend(a.symbols().into_iter().chain(b.symbols()));
+    }
+    needed.extend(module.env.symbols.values().flat_map(|info| &info.most).flat_map(Dim::symbols));
+    for (symbol, info) in &mut module.env.symbols {
+        if !needed.contains(symbol) && info.hi.is_none() {
+            info.lo = 0;
+        }
+    }
+}
+
+/// Drops equalities that hold by now and symbols that nothing mentions, and frees those that nothing reads.
 pub(super) fn tidy(module: &mut Module) {
     module.env.equalities.retain(|(a, b)| a != b);
     module.env.conditional.retain(|(a, b)| a != b);
@@ -444,4 +485,5 @@ pub(super) fn tidy(module: &mut Module) {
         .flat_map(|port| module.main.ty(port.value).shape.iter().flat_map(Dim::symbols))
         .collect();
     module.env.symbols.retain(|symbol, info| info.data_dependent || used.contains(symbol));
+    free_unread(module);
 }

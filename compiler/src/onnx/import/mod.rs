@@ -9,8 +9,8 @@
 //!
 //! The parts: [`graph`] walks, [`inputs`] binds inputs and options to symbols, [`values`] holds values and emits them,
 //! [`opset`] lists what changed between operator versions, [`ops`] lists the operators, [`unify`] learns which symbols
-//! are equal, [`data_sizes`] makes symbols of sizes that data decide. An import is repeated with what it learned, so that
-//! shapes come out in terms of one symbol.
+//! are equal, [`data_sizes`] makes symbols of sizes that data decide, [`truth`] chooses between sizes, [`spread`]
+//! repeats what has a size of 1. An import is repeated with what it learned, so that shapes come out in terms of one symbol.
 
 mod attrs;
 mod data_sizes;
@@ -22,6 +22,8 @@ mod known;
 mod node;
 mod ops;
 mod opset;
+mod spread;
+mod truth;
 mod unify;
 mod values;
 
@@ -55,12 +57,16 @@ pub struct ImportOptions {
     pub shapes: Vec<(String, Vec<i64>)>,
     /// Inputs that are constants; they are no parameters of the result.
     pub consts: Vec<(String, Tensor)>,
+    /// Whether all sizes are to be served: those without a bound begin at 0 (at 1 without it, or where 0 would be refused),
+    /// and those of different names may differ where operators broadcast, one of them being 1 (else they are taken to be
+    /// equal).
+    pub dynamic: bool,
     /// Most turns of a loop whose number only the data tell, where its outputs grow with each turn; 4096 if not given.
     pub loop_turns: Option<i64>,
 }
 
 impl ImportOptions {
-    /// Whether nothing is said.
+    /// Whether no size or value is fixed or bounded.
     pub fn is_default(&self) -> bool {
         self.dims.is_empty() && self.shapes.is_empty() && self.consts.is_empty() && self.loop_turns.is_none()
     }
@@ -166,11 +172,27 @@ struct Outcome<'a> {
 }
 
 fn run<'a>(file: &'a OnnxFile, options: &'a ImportOptions) -> Result<Outcome<'a>, Diagnostics> {
-    let mut learned = Learned::default();
+    // Sizes of 0 are served where that needs nothing to be known.
+    if options.dynamic {
+        let outcome = rounds(file, options, Learned { all_from_zero: true, ..Learned::default() })?;
+        if outcome.found.0.is_empty() {
+            return Ok(outcome);
+        }
+    }
+    rounds(file, options, Learned::default())
+}
+
+/// Imports until nothing more is learned.
+fn rounds<'a>(
+    file: &'a OnnxFile,
+    options: &'a ImportOptions,
+    mut learned: Learned,
+) -> Result<Outcome<'a>, Diagnostics> {
     let mut round = 1;
     loop {
         let plan = inputs::Plan::new(file, options)?;
         let mut importer = Importer::new(file);
+        importer.is_dynamic = options.dynamic;
         importer.loop_turns = options.loop_turns.unwrap_or(LOOP_TURNS).max(1);
         importer.begin_main();
         plan.bind(&mut importer, &learned);
@@ -179,7 +201,10 @@ fn run<'a>(file: &'a OnnxFile, options: &'a ImportOptions) -> Result<Outcome<'a>
         importer.outputs();
         importer.values.settle_conditional();
         let module = std::mem::take(&mut importer.values.module);
-        if round < MAX_ROUNDS && plan.learn(&module.env, &mut learned) {
+        let emptied = learned.from_zero.len();
+        learned.from_zero.append(&mut importer.may_be_empty);
+        let is_new = learned.from_zero.len() > emptied;
+        if round < MAX_ROUNDS && plan.learn(&module.env, &mut learned) | is_new {
             round += 1;
             continue;
         }

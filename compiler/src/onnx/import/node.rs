@@ -249,6 +249,10 @@ impl<'a> NodeCx<'_, 'a> {
     }
 
     fn op_id(&mut self, code: OpCode, operands: &[Option<Val>], attrs: &[(&str, Attr)]) -> R<OpId> {
+        // What a loop carries has to keep its sizes, so they are taken to be equal there.
+        let spreads = self.importer.is_dynamic && self.importer.values.around.is_empty();
+        let spread = if spreads { Some(self.spread(code, operands)?) } else { None };
+        let operands = spread.as_deref().unwrap_or(operands);
         let values = &mut self.importer.values;
         let operands =
             operands.iter().map(|val| val.map(|val| values.value(val)).transpose()).collect::<R<Vec<_>>>()?;
@@ -328,6 +332,25 @@ impl<'a> NodeCx<'_, 'a> {
             return self.known_or(to, &sizes, cast, |cx| cx.op(OpCode::Cast, &[val], &[("to", to.into())]));
         }
         self.op(OpCode::Cast, &[val], &[("to", to.into())])
+    }
+
+    /// Says that a list of that length may be empty: without bounds of the options the length begins at 0.
+    pub(super) fn may_be_empty(&mut self, length: &Dim) {
+        if let Some(symbol) = length.as_symbol() {
+            self.importer.may_be_empty.insert(symbol.clone());
+        }
+    }
+
+    /// Says that a list has so many elements, if it is one of unknown length. The length is known when the import is
+    /// repeated.
+    pub(super) fn has_length(&mut self, list: Val, count: usize, what: &str) -> R<()> {
+        if let [length] = self.shape(list)?.as_slice()
+            && length.as_const().is_none()
+        {
+            let length = length.clone();
+            self.require_equal(&length, &Dim::from(count as i64), what)?;
+        }
+        Ok(())
     }
 
     /// Tells the model that two dimensions are equal; refuses those that cannot be.

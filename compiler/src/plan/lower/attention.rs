@@ -35,7 +35,7 @@ pub(super) fn lower(l: &mut Lowering<'_>, op: &Op) -> Lowered {
     let mask = match op.operand(3) {
         Some(value) => {
             let view = if is_half { l.converted(value, DType::F32)? } else { l.view(value)? };
-            let view = view.broadcast(&[&shape[..rank - 1], &k_view.shape[rank - 2..rank - 1]].concat());
+            let view = view.broadcast(&[&shape[..rank - 1], &k_view.shape[rank - 2..rank - 1]].concat(), &[]);
             Some((l.buffer(view.root), view))
         }
         None => None,

@@ -16,7 +16,7 @@ pub(super) fn lower(l: &mut Lowering<'_>, op: &Op) -> Lowered {
     let mask = match op.operand(3) {
         Some(value) => {
             let shape = [&target.shape[..rank - 1], &k.shape[rank - 2..rank - 1]].concat();
-            let view = l.view(value)?.broadcast(&shape);
+            let view = l.view(value)?.broadcast(&shape, &[]);
             Some((l.buffer(view.root), view))
         }
         None => None,

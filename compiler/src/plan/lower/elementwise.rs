@@ -174,7 +174,7 @@ fn collect(l: &mut Lowering<'_>, op: &Op, shape: &[Dim], leaves: &mut Vec<Leaf>)
                 collect(l, inner, shape, leaves)?;
             }
         } else if !leaves.iter().any(|leaf| leaf.value == value) {
-            let view = l.view(value)?.broadcast(shape);
+            let view = l.view(value)?.broadcast(shape, &[]);
             let buffer = l.buffer(view.root);
             let splat = l
                 .constant(value)

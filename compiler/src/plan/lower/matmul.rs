@@ -80,7 +80,7 @@ pub(super) fn lower(l: &mut Lowering<'_>, op: &Op) -> Lowered {
     // One row of each operand per index tuple over the batch axes and M.
     let rank = c_view.rank();
     let rows: Vec<Dim> = c_view.shape[..rank - 1].to_vec();
-    let a_rows = a_view.broadcast(&[&rows[..], &[k.clone()][..]].concat());
+    let a_rows = a_view.broadcast(&[&rows[..], &[k.clone()][..]].concat(), &[]);
     let mut b_strides = vec![Dim::ZERO; rank - 1 - right.batch.len() - 1];
     b_strides.extend(right.batch.iter().cloned());
     b_strides.push(Dim::ZERO);
@@ -239,7 +239,7 @@ fn lower_plain(l: &mut Lowering<'_>, op: &Op, a: ValueId, b: ValueId) -> Lowered
     let wide = |view: &View, keep: usize| {
         let mut shape = c_view.shape[..rank - 2].to_vec();
         shape.extend(view.shape[view.rank() - keep..].iter().cloned());
-        view.broadcast(&shape)
+        view.broadcast(&shape, &[])
     };
     let (a_wide, b_wide) = (wide(&a_view, 2), wide(&b_view, 2));
     let elem = scalar_type(l.graph.ty(op.result()).dtype);

@@ -15,7 +15,7 @@ pub(super) fn lower_view(l: &mut Lowering<'_>, op: &Op) -> Lowered {
     let seen = match op.code {
         OpCode::Transpose => Some(view.transpose(op.ints("perm"))),
         OpCode::Slice => Some(view.slice(op.dims("starts"), op.dims("sizes"), op.ints("steps"))),
-        OpCode::Broadcast => Some(view.broadcast(&shape)),
+        OpCode::Broadcast => Some(view.broadcast(&shape, op.ints("either"))),
         _ => view.reshape(&shape),
     };
     if let Some(seen) = seen {

@@ -153,6 +153,9 @@ fn bias(cx: &mut NodeCx<'_, '_>, q: Val, k: Val, past: &Dim) -> R<(Bias, bool)> 
     let mut bias = Bias { sum: None, may_close: false };
     if let Some(mask) = cx.opt(3) {
         let additive = if cx.dtype(mask)? == DType::Bool { bias_where(cx, mask, dtype)? } else { mask };
+        let mut scores = q_shape.to_vec();
+        scores[3] = columns.clone();
+        let additive = cx.spread_to(additive, &scores)?;
         let additive = padded(cx, additive, &columns)?;
         bias.add(cx, additive)?;
         bias.may_close = true;

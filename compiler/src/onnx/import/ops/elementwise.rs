@@ -181,16 +181,14 @@ pub(super) fn compare(cx: &mut NodeCx<'_, '_>) -> R<Vec<Val>> {
         return unsupported("no such op");
     };
     let (a, b) = if swap { (b, a) } else { (a, b) };
-    let of = |known: &Known<'_>, args: &[&Elem]| {
-        known.compare(fold, args[0], args[1]).map(|holds| Elem::Int(i64::from(holds)))
-    };
+    let of = |known: &Known<'_>, args: &[&Elem]| known.truth(fold, args[0], args[1]);
     one(with_fold(cx, &[a, b], DType::Bool, of, |cx| cx.op(code, &[a, b], &[]))?)
 }
 
 /// Not.
 pub(super) fn not(cx: &mut NodeCx<'_, '_>) -> R<Vec<Val>> {
     let x = cx.input(0)?;
-    let of = |_: &Known<'_>, args: &[&Elem]| args[0].as_int().map(|value| Elem::Int(i64::from(value == 0)));
+    let of = |known: &Known<'_>, args: &[&Elem]| known.negated(args[0]);
     one(with_fold(cx, &[x], DType::Bool, of, |cx| cx.op(OpCode::Not, &[x], &[]))?)
 }
 
@@ -285,10 +283,7 @@ pub(super) fn select(cx: &mut NodeCx<'_, '_>) -> R<Vec<Val>> {
             return one(chosen);
         }
     }
-    let of = |_: &Known<'_>, args: &[&Elem]| match args[0].as_int()? {
-        0 => Some(args[2].clone()),
-        _ => Some(args[1].clone()),
-    };
+    let of = |known: &Known<'_>, args: &[&Elem]| known.chosen(dtype, args[0], args[1], args[2]);
     one(with_fold(cx, &[condition, a, b], dtype, of, |cx| cx.op(OpCode::Where, &[condition, a, b], &[]))?)
 }
 

@@ -97,6 +97,11 @@ pub(super) fn scatter_elements(cx: &mut NodeCx<'_, '_>) -> R<Vec<Val>> {
 /// ScatterND.
 pub(super) fn scatter_nd(cx: &mut NodeCx<'_, '_>) -> R<Vec<Val>> {
     let (x, indices, updates) = (cx.input(0)?, cx.input(1)?, cx.input(2)?);
+    // The updates have the axes that the tuples leave.
+    let axes = cx.rank(indices)? + cx.rank(x)?;
+    if let (Some(length), Some(left)) = (cx.shape(indices)?.last(), axes.checked_sub(cx.rank(updates)? + 1)) {
+        cx.require_equal(length, &Dim::from(left as i64), "the last dimension of indices and the axes they name")?;
+    }
     tuple_length(cx, indices)?;
     let attrs = [("reduction", reduction(cx)?)];
     one(cx.op(OpCode::ScatterNd, &[x, indices, updates], &attrs)?)

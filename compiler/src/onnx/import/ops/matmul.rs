@@ -89,7 +89,11 @@ pub(super) fn gemm(cx: &mut NodeCx<'_, '_>) -> R<Vec<Val>> {
     let product = cx.op(OpCode::MatMul, &[a, b], &[])?;
     let product = scaled(cx, product, alpha)?;
     one(match bias {
-        Some(bias) => cx.op(OpCode::Add, &[product, bias], &[])?,
+        Some(bias) => {
+            let shape = cx.shape(product)?;
+            let bias = cx.spread_to(bias, &shape)?;
+            cx.op(OpCode::Add, &[product, bias], &[])?
+        }
         None => product,
     })
 }

@@ -25,6 +25,7 @@ mod pool;
 mod quantize;
 mod recurrent;
 mod reduce;
+mod reduce_by_values;
 mod region;
 mod resize;
 mod sampling;

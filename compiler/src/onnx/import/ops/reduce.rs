@@ -8,6 +8,7 @@ use crate::onnx::import::node::{NodeCx, one};
 use crate::onnx::import::values::{Fail, R, Val, invalid, needs_value, unsupported};
 
 use super::constant::positions;
+use super::reduce_by_values::Chosen;
 use super::shape::insert_axes;
 use super::slice::{join, pad_to, take_axis};
 
@@ -35,72 +36,93 @@ fn along(cx: &mut NodeCx<'_, '_>, code: OpCode, x: Val, axes: &[i64], keepdims: 
 /// Every Reduce operator.
 pub(super) fn reduce(cx: &mut NodeCx<'_, '_>) -> R<Vec<Val>> {
     let x = cx.input(0)?;
-    let axes = axes(cx, cx.rank(x)?)?;
     let keepdims = cx.flag_or("keepdims", true)?;
+    if let Some(list) = cx.opt(1)
+        && cx.all_elems(list)?.is_none()
+    {
+        let chosen = Chosen::new(cx, list, cx.rank(x)?)?;
+        let result = reduction(cx, x, &|cx, step, x| chosen.reduce(cx, step, x))?;
+        return one(if keepdims { result } else { chosen.without(cx, result)? });
+    }
+    let axes = axes(cx, cx.rank(x)?)?;
     if let Some(folded) = fold(cx, x, &axes, keepdims)? {
         return one(folded);
     }
-    one(reduction(cx, x, &axes, keepdims)?)
+    one(reduction(cx, x, &|cx, step, x| if axes.is_empty() { Ok(x) } else { step.run(cx, x, &axes, keepdims) })?)
 }
 
+/// What is done along the axes of a reduction.
+#[derive(Clone, Copy)]
+pub(super) enum Step {
+    /// One of the IR's reductions.
+    Op(OpCode),
+    /// log(sum(exp(x - max))) + max, where an infinite maximum counts as 0.
+    LogSumExp,
+}
+
+impl Step {
+    /// Runs it along at least one axis.
+    pub(super) fn run(self, cx: &mut NodeCx<'_, '_>, x: Val, axes: &[i64], keepdims: bool) -> R<Val> {
+        match self {
+            Step::Op(code) => along(cx, code, x, axes, keepdims),
+            Step::LogSumExp => log_sum_exp(cx, x, axes, keepdims),
+        }
+    }
+}
+
+type Along<'f> = &'f dyn Fn(&mut NodeCx<'_, '_>, Step, Val) -> R<Val>;
+
 /// The reduction; what happens to elements before and after it also happens where no axis is reduced.
-fn reduction(cx: &mut NodeCx<'_, '_>, x: Val, axes: &[i64], keepdims: bool) -> R<Val> {
-    let run = |cx: &mut NodeCx<'_, '_>, code, x, keepdims| {
-        if axes.is_empty() { Ok(x) } else { along(cx, code, x, axes, keepdims) }
-    };
+fn reduction(cx: &mut NodeCx<'_, '_>, x: Val, run: Along<'_>) -> R<Val> {
+    let dtype = cx.dtype(x)?;
+    let as_float = |cx: &mut NodeCx<'_, '_>| if dtype.is_float() { Ok(x) } else { cx.cast(x, DType::F64) };
+    let sum = Step::Op(OpCode::ReduceSum);
     match cx.op {
-        "ReduceSum" => run(cx, OpCode::ReduceSum, x, keepdims),
-        "ReduceMean" => run(cx, OpCode::ReduceMean, x, keepdims),
-        "ReduceMax" => run(cx, OpCode::ReduceMax, x, keepdims),
-        "ReduceMin" => run(cx, OpCode::ReduceMin, x, keepdims),
-        "ReduceProd" => run(cx, OpCode::ReduceProd, x, keepdims),
+        "ReduceSum" => run(cx, sum, x),
+        "ReduceMean" => run(cx, Step::Op(OpCode::ReduceMean), x),
+        "ReduceMax" => run(cx, Step::Op(OpCode::ReduceMax), x),
+        "ReduceMin" => run(cx, Step::Op(OpCode::ReduceMin), x),
+        "ReduceProd" => run(cx, Step::Op(OpCode::ReduceProd), x),
         "ReduceL1" => {
-            let x = cx.op(OpCode::Abs, &[x], &[])?;
-            run(cx, OpCode::ReduceSum, x, keepdims)
+            let x = cx.apply(OpCode::Abs, x)?;
+            run(cx, sum, x)
         }
         "ReduceSumSquare" => {
-            let x = cx.op(OpCode::Square, &[x], &[])?;
-            run(cx, OpCode::ReduceSum, x, keepdims)
+            let x = cx.apply(OpCode::Square, x)?;
+            run(cx, sum, x)
         }
         "ReduceL2" => {
-            let dtype = cx.dtype(x)?;
-            let x = if dtype.is_float() { x } else { cx.cast(x, DType::F64)? };
-            let x = cx.op(OpCode::Square, &[x], &[])?;
-            let sum = run(cx, OpCode::ReduceSum, x, keepdims)?;
-            let root = cx.op(OpCode::Sqrt, &[sum], &[])?;
+            let x = as_float(cx)?;
+            let x = cx.apply(OpCode::Square, x)?;
+            let sum = run(cx, sum, x)?;
+            let root = cx.apply(OpCode::Sqrt, sum)?;
             cx.cast(root, dtype)
         }
         "ReduceLogSum" => {
-            let dtype = cx.dtype(x)?;
-            let x = if dtype.is_float() { x } else { cx.cast(x, DType::F64)? };
-            let sum = run(cx, OpCode::ReduceSum, x, keepdims)?;
-            let log = cx.op(OpCode::Log, &[sum], &[])?;
+            let x = as_float(cx)?;
+            let sum = run(cx, sum, x)?;
+            let log = cx.apply(OpCode::Log, sum)?;
             cx.cast(log, dtype)
         }
         "ReduceLogSumExp" => {
-            let dtype = cx.dtype(x)?;
-            let x = if dtype.is_float() { x } else { cx.cast(x, DType::F64)? };
-            let result = log_sum_exp(cx, x, axes, keepdims)?;
+            let x = as_float(cx)?;
+            let result = run(cx, Step::LogSumExp, x)?;
             cx.cast(result, dtype)
         }
         _ => unsupported("no such reduction"),
     }
 }
 
-/// log(sum(exp(x - max))) + max, where an infinite maximum counts as 0.
 fn log_sum_exp(cx: &mut NodeCx<'_, '_>, x: Val, axes: &[i64], keepdims: bool) -> R<Val> {
-    if axes.is_empty() {
-        return Ok(x);
-    }
     let largest = along(cx, OpCode::ReduceMax, x, axes, true)?;
-    let is_infinite = cx.op(OpCode::IsInf, &[largest], &[])?;
+    let is_infinite = cx.apply(OpCode::IsInf, largest)?;
     let zero = cx.scalar(cx.dtype(x)?, 0.0);
-    let largest = cx.op(OpCode::Where, &[is_infinite, zero, largest], &[])?;
-    let shifted = cx.op(OpCode::Sub, &[x, largest], &[])?;
-    let powers = cx.op(OpCode::Exp, &[shifted], &[])?;
+    let largest = cx.select(is_infinite, zero, largest)?;
+    let shifted = cx.sub(x, largest)?;
+    let powers = cx.apply(OpCode::Exp, shifted)?;
     let sum = along(cx, OpCode::ReduceSum, powers, axes, true)?;
-    let log = cx.op(OpCode::Log, &[sum], &[])?;
-    let result = cx.op(OpCode::Add, &[log, largest], &[])?;
+    let log = cx.apply(OpCode::Log, sum)?;
+    let result = cx.add(log, largest)?;
     if keepdims {
         return Ok(result);
     }
@@ -215,6 +237,7 @@ pub(super) fn topk(cx: &mut NodeCx<'_, '_>) -> R<Vec<Val>> {
     let (x, k) = (cx.input(0)?, cx.input(1)?);
     let axis = cx.axis_or("axis", -1, cx.rank(x)?)?;
     let most = cx.shape(x)?[axis].clone();
+    cx.has_length(k, 1, "the length of k and 1")?;
     let k = cx.sizes_of(k, "k", &|_| Some(most.clone()))?;
     if k.len() != 1 {
         return invalid("k is no scalar");

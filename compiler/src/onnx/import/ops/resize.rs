@@ -44,7 +44,11 @@ pub(super) fn resize(cx: &mut NodeCx<'_, '_>) -> R<Vec<Val>> {
             _ => None,
         })
     };
-    match (given(cx, 2)?, given(cx, 3)?) {
+    let (scales_given, sizes_given) = (given(cx, 2)?, given(cx, 3)?);
+    for list in scales_given.iter().chain(&sizes_given) {
+        cx.has_length(*list, axes.len(), "the length of the list and the number of axes")?;
+    }
+    match (scales_given, sizes_given) {
         (Some(_), Some(_)) => return invalid("both scales and sizes are given"),
         (None, None) => return invalid("neither scales nor sizes are given"),
         (Some(_), None) if coordinates == "tf_crop_and_resize" => {

@@ -222,6 +222,7 @@ pub(super) fn broadcast_to(cx: &mut NodeCx<'_, '_>, x: Val, shape: Shape) -> R<V
 /// Tile: every repeated axis gets an axis of its own in front, which is broadcast and merged.
 pub(super) fn tile(cx: &mut NodeCx<'_, '_>) -> R<Vec<Val>> {
     let (x, repeats) = (cx.input(0)?, cx.input(1)?);
+    cx.has_length(repeats, cx.rank(x)?, "the length of repeats and the number of axes")?;
     let repeats = cx.sizes_of(repeats, "how often an axis is repeated", &|_| None)?;
     one(repeat(cx, x, &repeats)?)
 }

@@ -220,7 +220,10 @@ pub(super) fn split(cx: &mut NodeCx<'_, '_>) -> R<Vec<Val>> {
     let axis = cx.axis_or("axis", 0, shape.len())?;
     let whole = &shape[axis];
     let sizes: Vec<Dim> = match (cx.opt(1), cx.attrs.int("num_outputs")?) {
-        (Some(sizes), _) => cx.sizes_of(sizes, "split", &|_| Some(whole.clone()))?,
+        (Some(sizes), _) => {
+            cx.has_length(sizes, cx.wanted.len(), "the length of split and the number of outputs")?;
+            cx.sizes_of(sizes, "split", &|_| Some(whole.clone()))?
+        }
         (None, Some(count)) if count >= 1 && count <= cx.wanted.len().max(1) as i64 => {
             let parts = Dim::constant(count);
             let part = whole.ceil_div(&parts);
@@ -323,7 +326,6 @@ pub(super) fn pad(cx: &mut NodeCx<'_, '_>) -> R<Vec<Val>> {
     let (x, pads) = (cx.input(0)?, cx.input(1)?);
     let shape = cx.shape(x)?;
     let rank = shape.len();
-    let pads = cx.sizes_of(pads, "pads", &|_| None)?;
     let axes: Vec<usize> = match cx.opt(3) {
         Some(axes) => {
             let axes = cx.const_ints(axes, "axes")?;
@@ -331,6 +333,8 @@ pub(super) fn pad(cx: &mut NodeCx<'_, '_>) -> R<Vec<Val>> {
         }
         None => (0..rank).collect(),
     };
+    cx.has_length(pads, 2 * axes.len(), "the length of pads and twice the number of axes")?;
+    let pads = cx.sizes_of(pads, "pads", &|_| None)?;
     if pads.len() != 2 * axes.len() {
         return invalid(format!("{} pads for {} axes", pads.len(), axes.len()));
     }
@@ -345,7 +349,10 @@ pub(super) fn pad(cx: &mut NodeCx<'_, '_>) -> R<Vec<Val>> {
         match cx.known().is_non_negative(amount) {
             Some(true) => amounts[side][axis] = amount.clone(),
             Some(false) => cut[side][axis] = &Dim::ZERO - amount,
-            None => return unsupported(format!("whether the amount {amount} is negative depends on a dimension")),
+            None => {
+                amounts[side][axis] = amount.maximum(&Dim::ZERO);
+                cut[side][axis] = &amounts[side][axis] - amount;
+            }
         }
     }
     let sizes: Shape = (0..rank).map(|axis| &(&shape[axis] - &cut[0][axis]) - &cut[1][axis]).collect();
@@ -384,11 +391,12 @@ pub(super) fn center_crop_pad(cx: &mut NodeCx<'_, '_>) -> R<Vec<Val>> {
     let (x, target) = (cx.input(0)?, cx.input(1)?);
     let shape = cx.shape(x)?;
     let rank = shape.len();
-    let target = cx.dims_of(target, "the new shape")?;
     let axes: Vec<usize> = match cx.attrs.ints("axes")? {
         Some(axes) => axes.iter().map(|&axis| normalize_axis(axis, rank)).collect::<Result<_, _>>()?,
         None => (0..rank).collect(),
     };
+    cx.has_length(target, axes.len(), "the length of the new shape and the number of axes")?;
+    let target = cx.dims_of(target, "the new shape")?;
     if axes.len() != target.len() {
         return invalid(format!("{} sizes for {} axes", target.len(), axes.len()));
     }
@@ -405,7 +413,13 @@ pub(super) fn center_crop_pad(cx: &mut NodeCx<'_, '_>) -> R<Vec<Val>> {
                 starts[axis] = (&shape[axis] - size).floor_div(&Dim::from(2));
                 sizes[axis] = size.clone();
             }
-            None => return unsupported(format!("whether axis {axis} is cut or padded depends on a dimension")),
+            None => {
+                let (more, less) = (missing.maximum(&Dim::ZERO), (&Dim::ZERO - &missing).maximum(&Dim::ZERO));
+                amounts[0][axis] = more.floor_div(&Dim::from(2));
+                amounts[1][axis] = &more - &amounts[0][axis];
+                starts[axis] = less.floor_div(&Dim::from(2));
+                sizes[axis] = &shape[axis] - &less;
+            }
         }
     }
     let cut = take(cx, x, &starts, &sizes, &vec![1; rank])?;
