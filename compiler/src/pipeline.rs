@@ -135,12 +135,24 @@ fn open_error(error: crate::onnx::error::OnnxError) -> Diagnostics {
     }
 }
 
-/// Optimises, plans and compiles a module; `progress` is told each step's name as it begins.
-pub fn build(
+/// A module on its way to code.
+pub struct Planned {
+    /// The module after the passes.
+    pub module: Module,
+    /// Its plan.
+    pub plan: plan::Plan,
+    /// What the passes did.
+    pub report: lathe_passes::Report,
+    /// Time of each step.
+    pub steps: Vec<(&'static str, Duration)>,
+}
+
+/// Optimises and plans a module; `progress` is told each step's name as it begins.
+pub fn plan_module(
     module: Module,
     settings: &Settings,
     progress: &mut dyn FnMut(&'static str),
-) -> Result<Built, Diagnostics> {
+) -> Result<Planned, Diagnostics> {
     let mut module = module;
     let mut steps = Vec::new();
     let mut timed = |name: &'static str, started: Instant| steps.push((name, started.elapsed()));
@@ -154,9 +166,19 @@ pub fn build(
     let plan = plan::plan_with(&module, &settings.plan)?;
     settings.limits.check_plan(&plan)?;
     timed("plan", started);
+    Ok(Planned { module, plan, report, steps })
+}
+
+/// Optimises, plans and compiles a module; `progress` is told each step's name as it begins.
+pub fn build(
+    module: Module,
+    settings: &Settings,
+    progress: &mut dyn FnMut(&'static str),
+) -> Result<Built, Diagnostics> {
+    let Planned { module, plan, report, mut steps } = plan_module(module, settings, progress)?;
     progress("generate code");
     let started = Instant::now();
     let compiled = artifact::compile(plan, &settings.backend)?;
-    timed("generate code", started);
+    steps.push(("generate code", started.elapsed()));
     Ok(Built { compiled, report, ops: module.main.len(), steps })
 }

@@ -7,6 +7,7 @@ use crate::core::session::{Context as RawContext, Threads as RawThreads};
 use crate::core::status::Code;
 use crate::core::sys;
 use crate::core::tier::Tier;
+use crate::core::trace::Launch;
 use std::any::Any;
 use std::fmt;
 use std::ptr::NonNull;
@@ -102,6 +103,11 @@ impl Model {
     /// The tier whose kernels it runs.
     pub fn tier(&self) -> Tier {
         self.raw().tier()
+    }
+
+    /// How many bytes an address in the code, such as that of a [`Launch`], lies behind the code of `run`.
+    pub fn offset_from_run(&self, address: usize) -> i64 {
+        address.wrapping_sub(self.raw().code.run as usize) as i64
     }
 
     fn info(&self, port: Port<'_>) -> PortInfo {
@@ -351,6 +357,25 @@ impl Context {
         let result = self.bind_and_run(inputs, outputs);
         self.raw_mut().unbind();
         result
+    }
+
+    /// As [`Context::run_into`]; gives the launches of the run, the first `most` of them, and how many there were.
+    pub fn run_traced(
+        &mut self,
+        inputs: &[TensorView<'_>],
+        outputs: &mut [TensorViewMut<'_>],
+        most: usize,
+    ) -> Result<(Vec<Launch>, usize), Error> {
+        let mut launches = vec![Launch { kernel: 0, tiles: 0, begin: 0, end: 0 }; most];
+        // SAFETY: the memory lives until the trace is ended below, with the same address.
+        unsafe { self.raw_mut().trace(launches.as_mut_ptr(), most) };
+        let result = self.run_into(inputs, outputs);
+        let count = self.raw().launches();
+        // SAFETY: null.
+        unsafe { self.raw_mut().trace(std::ptr::null_mut(), 0) };
+        result?;
+        launches.truncate(count);
+        Ok((launches, count))
     }
 
     /// Leaves the bindings for the caller to undo.

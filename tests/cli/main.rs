@@ -4,4 +4,5 @@
 
 mod check;
 mod model;
+mod profile;
 mod specialise;

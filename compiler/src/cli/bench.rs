@@ -2,13 +2,13 @@
 
 use super::Failure;
 use super::args::{ModelArgs, ThreadArgs};
+use super::caller::{Caller, failed};
 use super::console::{Steps, size};
 use super::inputs::InputArgs;
-use crate::artifact::{InProcess, lathe_file, to_runtime_dtype};
+use crate::artifact::{InProcess, lathe_file};
 use crate::pipeline::{self, FileKind};
 use clap::Args;
-use lathe_ir::{Diagnostic, Tensor};
-use lathe_runtime::{TensorView, TensorViewMut};
+use lathe_ir::Tensor;
 use std::io::Write;
 use std::time::{Duration, Instant};
 
@@ -86,40 +86,23 @@ pub(super) fn run(args: &BenchArgs, out: &mut dyn Write) -> Result<(), Failure> 
     let mut steps = Steps::new();
     let mut prepared = prepare(&args.model, &args.inputs, args.threads.threads, &mut steps)?;
     let Prepared { model, inputs, compile } = &mut prepared;
-    let failed = |error: lathe_runtime::Error| Diagnostic::invalid(error.to_string());
-    // Inputs and outputs in place, as a caller that repeats runs would have them.
-    let mut aligned = Vec::new();
-    for tensor in inputs.iter() {
-        let shape: Vec<i64> = tensor.shape().iter().map(|&size| size as i64).collect();
-        let mut copy = lathe_runtime::Tensor::zeros(to_runtime_dtype(tensor.dtype()), &shape).map_err(failed)?;
-        copy.bytes_mut().copy_from_slice(tensor.bytes());
-        aligned.push(copy);
-    }
-    let views: Vec<TensorView<'_>> = aligned.iter().map(lathe_runtime::Tensor::view).collect();
     steps.step("first run");
-    let mut outputs = model.context().run(&views).map_err(failed)?;
-    // Memory for the largest outputs there can be, where the data decide their sizes.
-    let shapes: Vec<&[i64]> = views.iter().map(|view| view.shape).collect();
-    model.context().set_shapes(&shapes).map_err(failed)?;
-    for (index, output) in outputs.iter_mut().enumerate() {
-        let largest = model.context().output_shape(index).map_err(failed)?;
-        *output = lathe_runtime::Tensor::zeros(output.dtype, &largest).map_err(failed)?;
-    }
+    let context = model.context();
+    let mut caller = Caller::new(context, inputs)?;
     steps.step("measure");
     let mut times = Vec::new();
     let until = Instant::now() + Duration::from_secs_f64(args.seconds.clamp(0.0, 3600.0));
     while times.len() < 5 || (Instant::now() < until && times.len() < 100_000) {
-        let mut targets: Vec<TensorViewMut<'_>> =
-            outputs.iter_mut().map(|t| TensorViewMut { dtype: t.dtype, data: t.bytes_mut() }).collect();
-        let started = Instant::now();
-        model.context().run_into(&views, &mut targets).map_err(failed)?;
-        times.push(started.elapsed());
+        times.push(caller.call(|inputs, outputs| {
+            let started = Instant::now();
+            context.run_into(inputs, outputs)?;
+            Ok(started.elapsed())
+        })?);
     }
     times.sort_unstable();
     drop(steps);
     let millis = |time: Duration| time.as_secs_f64() * 1e3;
     let (median, min) = (millis(times[times.len() / 2]), millis(times[0]));
-    let context = model.context();
     let threads = context.threads();
     let arena = context.arena_bytes().map_err(failed)?;
     let weights = context.model().desc().weights_len();

@@ -3,12 +3,14 @@
 
 mod args;
 mod bench;
+mod caller;
 mod check;
 mod compile;
 mod console;
 mod inputs;
 mod inspect;
 mod opt;
+mod profile;
 mod run;
 
 use clap::{CommandFactory, Parser, Subcommand};
@@ -33,6 +35,7 @@ enum Command {
     Opt(opt::OptArgs),
     Check(check::CheckArgs),
     Bench(bench::BenchArgs),
+    Profile(profile::ProfileArgs),
     Inspect(inspect::InspectArgs),
     /// Print a completion script for a shell
     Completions {
@@ -74,6 +77,7 @@ pub fn main() -> u8 {
         Command::Opt(args) => opt::run(&args, &mut out),
         Command::Check(args) => check::run(&args, &mut out),
         Command::Bench(args) => bench::run(&args, &mut out),
+        Command::Profile(args) => profile::run(&args, &mut out),
         Command::Inspect(args) => inspect::run(&args, &mut out),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "lathe", &mut out);

@@ -2,6 +2,7 @@
 
 use super::Failure;
 use super::args::ModelArgs;
+use crate::onnx::encode::replace;
 use crate::onnx::export;
 use crate::onnx::import::Refusal;
 use clap::Args;
@@ -36,7 +37,6 @@ pub(super) fn run(args: &OptArgs, out: &mut dyn Write) -> Result<(), Failure> {
     if args.verbose {
         let _ = writeln!(std::io::stderr(), "{}", report.footer());
     }
-    let failed = |error: &dyn std::fmt::Display| Failure::from(Diagnostic::invalid(error.to_string()));
     let Some(path) = &args.output else {
         let _ = write!(out, "{}", lathe_ir::text::print_module(&module));
         return Ok(());
@@ -45,9 +45,7 @@ pub(super) fn run(args: &OptArgs, out: &mut dyn Write) -> Result<(), Failure> {
         return Ok(export::write(&module, path)?);
     }
     let text = lathe_ir::text::print_module(&module);
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(std::path::Path::new("."));
-    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(|error| failed(&error))?;
-    file.write_all(text.as_bytes()).map_err(|error| failed(&error))?;
-    file.persist(path).map_err(|error| failed(&error))?;
+    replace(path, |file| file.write_all(text.as_bytes()))
+        .map_err(|error| Diagnostic::invalid(format!("{}: {error}", path.display())))?;
     Ok(())
 }

@@ -14,3 +14,4 @@ pub mod status;
 pub mod sys;
 pub mod table;
 pub mod tier;
+pub mod trace;

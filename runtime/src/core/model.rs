@@ -43,7 +43,7 @@ pub struct ModelCode {
 
 /// An opened model, shared by counting references.
 pub struct Model {
-    pub(super) code: ModelCode,
+    pub(crate) code: ModelCode,
     pub(super) desc: Desc<'static>,
     pub(super) kernels: &'static Kernels,
     tier: Tier,

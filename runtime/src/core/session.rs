@@ -13,6 +13,7 @@ use super::model::Model;
 use super::pool::{CallerThreads, MAX_THREADS, Pool, run_inline, run_on_caller, run_on_pool};
 use super::status::{Code, Status};
 use super::sys;
+use super::trace::{Launch, Tracing, run_traced};
 use core::ffi::c_void;
 use core::ptr::null_mut;
 use core::sync::atomic::Ordering;
@@ -58,6 +59,8 @@ pub struct Context {
     pub(super) resolved: bool,
     status: Status,
     pub(super) message: Message,
+    /// Where launches are written, how many have room, and how many there were in the last run.
+    trace: (*mut Launch, usize, usize),
 }
 
 // SAFETY: all pointers are to memory that the context owns, shares by counted reference (model, pool) or borrows by the
@@ -151,6 +154,7 @@ impl Context {
             resolved: false,
             status: Status::new(),
             message: Message::new(),
+            trace: (null_mut(), 0, 0),
         };
         let mut first = 0;
         for i in 0..desc.inputs() {
@@ -422,6 +426,19 @@ impl Context {
         Err(Code::OutOfMemory)
     }
 
+    /// Has the next runs write down their launches, `room` of them at most; null ends that.
+    ///
+    /// # Safety
+    /// `launches` is null or memory for as many that stays valid during these runs.
+    pub unsafe fn trace(&mut self, launches: *mut Launch, room: usize) {
+        self.trace = (launches, room, 0);
+    }
+
+    /// How many launches the last traced run had, those without room included.
+    pub fn launches(&self) -> usize {
+        self.trace.2
+    }
+
     /// Computes the outputs from the inputs. The floating-point mode is the default one meanwhile.
     ///
     /// # Safety
@@ -433,12 +450,17 @@ impl Context {
         }
         self.symbols.copy_from(&self.bound);
         self.status.clear();
-        let (parallel_for, pool): (ParallelFor, *mut c_void) = match &mut self.caller {
+        let (mut parallel_for, mut pool): (ParallelFor, *mut c_void) = match &mut self.caller {
             Some(caller) => (run_on_caller, (&raw mut *caller).cast()),
             None if self.pool.is_null() => (run_inline, null_mut()),
             None => (run_on_pool, self.pool.cast_mut().cast()),
         };
         let scratch = self.scratch_stride * self.threads;
+        let (launches, room, _) = self.trace;
+        let mut tracing = Tracing { parallel_for, pool, launches, room, count: 0 };
+        if !launches.is_null() {
+            (parallel_for, pool) = (run_traced, (&raw mut tracing).cast());
+        }
         let ctx = RunCtx {
             kernels: self.model().kernels,
             buffers: self.buffers.as_ptr(),
@@ -456,6 +478,7 @@ impl Context {
         // SAFETY: the code is that of this model, compiled for this table; the context lives for the call.
         let result = unsafe { run(&raw const ctx) };
         sys::leave_float_mode(mode);
+        self.trace.2 = tracing.count;
         self.report(result, false)?;
         if self.symbols[..] != self.bound[..] {
             let plan = self.model().code.plan;
