@@ -8,6 +8,8 @@ mod bad_data;
 mod broadcast;
 #[path = "plan/data.rs"]
 mod data;
+#[path = "plan/empty.rs"]
+mod empty;
 mod native;
 
 use lathe_compiler::plan;

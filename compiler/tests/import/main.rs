@@ -6,6 +6,7 @@
 mod activation;
 mod attention;
 mod constant;
+mod conv_open;
 mod crop_resize;
 mod data;
 mod documented;

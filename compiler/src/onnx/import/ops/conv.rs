@@ -5,6 +5,7 @@ use lathe_ir::{Attr, Dim, OpCode};
 use crate::onnx::import::node::{NodeCx, one};
 use crate::onnx::import::values::{R, Val, invalid, unsupported};
 
+use super::conv_open::{Moves, convolve_open, convolve_open_transposed, is_open, span};
 use super::slice::pad_to;
 use super::window::{AutoPad, Window, auto_pad, channels_first, channels_last, pads, per_axis, spatial};
 
@@ -26,6 +27,21 @@ fn kernel(cx: &NodeCx<'_, '_>, w: Val, axes: usize) -> R<Vec<i64>> {
     }
 }
 
+/// The kernel's sizes if some are known only when the program is called. `kernel_shape` tells them for the next round of
+/// the import.
+fn open_kernel(cx: &mut NodeCx<'_, '_>, w: Val, axes: usize) -> R<Option<Vec<Dim>>> {
+    let shape = cx.shape(w)?;
+    if shape.len() != axes + 2 || !is_open(&shape[2..]) {
+        return Ok(None);
+    }
+    if let Some(said) = cx.attrs.ints("kernel_shape")?.map(<[i64]>::to_vec) {
+        for (size, said) in shape[2..].iter().zip(said) {
+            cx.require_equal(size, &Dim::constant(said), "a size of the kernel and that of kernel_shape")?;
+        }
+    }
+    Ok(Some(shape[2..].to_vec()))
+}
+
 /// The number of groups.
 pub(super) fn groups(cx: &NodeCx<'_, '_>) -> R<i64> {
     match cx.int_or("group", 1)? {
@@ -43,6 +59,11 @@ pub(super) fn conv(cx: &mut NodeCx<'_, '_>) -> R<Vec<Val>> {
 /// The convolution of channels-first operands.
 pub(super) fn convolve(cx: &mut NodeCx<'_, '_>, x: Val, w: Val, bias: Option<Val>) -> R<Val> {
     let axes = spatial(cx, x)?;
+    if let Some(kernel) = open_kernel(cx, w, axes.len())? {
+        let moves = Moves::new(cx, &axes, &kernel)?;
+        let groups = Dim::constant(groups(cx)?);
+        return convolve_open(cx, x, w, bias, &moves, &groups);
+    }
     let window = Window::new(cx, &axes, kernel(cx, w, axes.len())?)?;
     let mut last = channels_last(cx, x)?;
     if let Some(sides) = &window.symbolic {
@@ -85,10 +106,14 @@ pub(super) fn fused_conv(cx: &mut NodeCx<'_, '_>) -> R<Vec<Val>> {
 pub(super) fn conv_transpose(cx: &mut NodeCx<'_, '_>) -> R<Vec<Val>> {
     let (x, w, bias) = (cx.input(0)?, cx.input(1)?, cx.opt(2));
     let axes = spatial(cx, x)?;
-    let kernel = kernel(cx, w, axes.len())?;
+    let kernel = match open_kernel(cx, w, axes.len())? {
+        Some(kernel) => kernel,
+        None => kernel(cx, w, axes.len())?.into_iter().map(Dim::constant).collect(),
+    };
     let strides = per_axis(cx, "strides", axes.len(), 1, 1)?;
     let dilations = per_axis(cx, "dilations", axes.len(), 1, 1)?;
-    let mut output_padding = per_axis(cx, "output_padding", axes.len(), 0, 0)?;
+    let constants = |list: Vec<i64>| list.into_iter().map(Dim::constant).collect::<Vec<Dim>>();
+    let mut output_padding = constants(per_axis(cx, "output_padding", axes.len(), 0, 0)?);
     let auto = auto_pad(cx)?;
     let wanted = match cx.attrs.ints("output_shape")? {
         Some(shape) if shape.len() == axes.len() => Some(shape.to_vec()),
@@ -96,33 +121,39 @@ pub(super) fn conv_transpose(cx: &mut NodeCx<'_, '_>) -> R<Vec<Val>> {
         Some(shape) => return invalid(format!("output_shape = {shape:?} for {} spatial axes", axes.len())),
         None => None,
     };
-    let (mut before, mut after) = (vec![0; axes.len()], vec![0; axes.len()]);
+    let mut sides = [vec![Dim::ZERO; axes.len()], vec![Dim::ZERO; axes.len()]];
     if wanted.is_none() && auto == AutoPad::Explicit {
-        (before, after) = pads(cx, axes.len())?;
+        let (before, after) = pads(cx, axes.len())?;
+        sides = [constants(before), constants(after)];
     } else if wanted.is_some() || auto != AutoPad::Valid {
         // What is too much is cut off on both sides, an odd element before or after.
         for axis in 0..axes.len() {
             let stride = Dim::constant(strides[axis]);
-            let span = Dim::constant(dilations[axis].saturating_mul(kernel[axis] - 1).saturating_add(1));
-            let spread = &(&(&(&axes[axis] - &Dim::ONE) * &stride) + &span) + &Dim::constant(output_padding[axis]);
+            let reach = &(&(&axes[axis] - &Dim::ONE) * &stride) + &span(&kernel[axis], dilations[axis]);
             let size = wanted.as_ref().map_or_else(|| &axes[axis] * &stride, |shape| Dim::constant(shape[axis]));
-            let Some(total) = (&spread - &size).as_const() else {
-                return unsupported("output_shape with a dimension that is not constant");
-            };
+            let total = &(&reach + &output_padding[axis]) - &size;
             // What is too little is added after.
-            output_padding[axis] += (-total).max(0);
-            let total = total.max(0);
-            let (less, more) = (total / 2, total - total / 2);
-            (before[axis], after[axis]) = if auto == AutoPad::SameUpper { (less, more) } else { (more, less) };
+            let cut = cx.known().max(&total, &Dim::ZERO);
+            output_padding[axis] = &output_padding[axis] + &(&cut - &total);
+            let less = cut.floor_div(&Dim::from(2));
+            let more = &cut - &less;
+            (sides[0][axis], sides[1][axis]) = if auto == AutoPad::SameUpper { (less, more) } else { (more, less) };
         }
     }
+    let known = |list: &[Dim]| list.iter().map(Dim::as_const).collect::<Option<Vec<i64>>>();
+    let (Some(before), Some(after), Some(padding), false) =
+        (known(&sides[0]), known(&sides[1]), known(&output_padding), is_open(&kernel))
+    else {
+        let moves = Moves { strides, dilations, sides };
+        return one(convolve_open_transposed(cx, x, w, bias, &moves, &output_padding)?);
+    };
     let last = channels_last(cx, x)?;
     let attrs = [
         ("strides", Attr::ints(&strides)),
         ("dilations", Attr::ints(&dilations)),
         ("pads_before", Attr::ints(&before)),
         ("pads_after", Attr::ints(&after)),
-        ("output_padding", Attr::ints(&output_padding)),
+        ("output_padding", Attr::ints(&padding)),
         ("groups", Attr::Int(groups(cx)?)),
     ];
     let result = cx.op_opt(OpCode::ConvTranspose, &[Some(last), Some(w), bias], &attrs)?;

@@ -10,6 +10,7 @@ mod constant;
 mod contrib;
 mod control;
 mod conv;
+mod conv_open;
 mod crop_resize;
 mod data;
 mod einsum;

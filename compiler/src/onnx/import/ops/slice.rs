@@ -349,9 +349,14 @@ pub(super) fn pad(cx: &mut NodeCx<'_, '_>) -> R<Vec<Val>> {
         match cx.known().is_non_negative(amount) {
             Some(true) => amounts[side][axis] = amount.clone(),
             Some(false) => cut[side][axis] = &Dim::ZERO - amount,
-            None => {
+            None if mode == "constant" => {
                 amounts[side][axis] = amount.maximum(&Dim::ZERO);
                 cut[side][axis] = &amounts[side][axis] - amount;
+            }
+            None => {
+                return unsupported(format!(
+                    "whether the amount {amount} is negative depends on a dimension; mode = \"constant\" works"
+                ));
             }
         }
     }

@@ -7,6 +7,7 @@ use crate::onnx::import::values::{R, Val, invalid, unsupported};
 
 use super::attention::{by_heads, merge_heads, repeat_heads};
 use super::constant::{filled, positions};
+use super::conv_open::{Moves, convolve_open};
 use super::matmul::transposed;
 use super::shape::broadcast_to;
 use super::slice::{join, pad_to, take_axis};
@@ -27,36 +28,44 @@ pub(super) fn causal_conv(cx: &mut NodeCx<'_, '_>) -> R<Vec<Val>> {
             w_shape.len()
         ));
     }
-    let (Some(channels), Some(kernel)) = (x_shape[1].as_const(), w_shape[2].as_const()) else {
-        return unsupported("channels and the kernel's size must be constant");
-    };
-    if kernel < 1 || channels < 1 {
+    let (channels, kernel) = (x_shape[1].clone(), w_shape[2].clone());
+    if [&channels, &kernel].into_iter().any(|size| size.as_const().is_some_and(|size| size < 1)) {
         return invalid(format!("{channels} channels, a kernel of {kernel}"));
     }
+    let kept = &kernel - &Dim::ONE;
     let whole = match past {
         Some(past) => join(cx, &[past, x], 2)?,
         None => {
-            let before = vec![Dim::ZERO, Dim::ZERO, Dim::from(kernel - 1)];
+            let before = vec![Dim::ZERO, Dim::ZERO, kept.clone()];
             pad_to(cx, x, &[before, vec![Dim::ZERO; 3]], "constant", None)?
         }
     };
-    let attrs = [
-        ("strides", Attr::ints(&[1])),
-        ("dilations", Attr::ints(&[1])),
-        ("pads_before", Attr::ints(&[0])),
-        ("pads_after", Attr::ints(&[0])),
-        ("groups", Attr::Int(channels)),
-    ];
-    let last = channels_last(cx, whole)?;
-    let y = cx.op_opt(OpCode::Conv, &[Some(last), Some(w), bias], &attrs)?;
-    let y = channels_first(cx, y)?;
+    let y = match (channels.as_const(), kernel.as_const()) {
+        (Some(channels), Some(_)) => {
+            let attrs = [
+                ("strides", Attr::ints(&[1])),
+                ("dilations", Attr::ints(&[1])),
+                ("pads_before", Attr::ints(&[0])),
+                ("pads_after", Attr::ints(&[0])),
+                ("groups", Attr::Int(channels)),
+            ];
+            let last = channels_last(cx, whole)?;
+            let y = cx.op_opt(OpCode::Conv, &[Some(last), Some(w), bias], &attrs)?;
+            channels_first(cx, y)?
+        }
+        _ => {
+            cx.require_equal(&w_shape[0], &channels, "channels of the weights and the operand")?;
+            let sides = [vec![Dim::ZERO], vec![Dim::ZERO]];
+            let moves = Moves { strides: vec![1], dilations: vec![1], sides };
+            convolve_open(cx, whole, w, bias, &moves, &channels)?
+        }
+    };
     let y = match cx.word_or("activation", "none")?.as_str() {
         "none" => y,
         "silu" | "swish" => cx.apply(OpCode::Silu, y)?,
         other => return invalid(format!("activation = {other:?}")),
     };
     let length = cx.shape(whole)?[2].clone();
-    let kept = Dim::from(kernel - 1);
     let present = take_axis(cx, whole, 2, &(&length - &kept), &kept)?;
     Ok(vec![y, present])
 }
