@@ -41,6 +41,9 @@ pub fn run(module: &mut Module, _: &mut PassCx<'_>) -> Result<Changed, Diagnosti
         map.insert(symbol, dim);
     }
     pairs.dedup();
+    if let Some((a, b)) = contradiction(&pairs) {
+        return Err(Diagnostic::invalid(format!("the dimensions {a} and {b} must be equal and cannot be")).into());
+    }
     module.env.equalities = pairs;
     for (a, b) in &mut module.env.conditional {
         *a = a.substitute(&|symbol| map.get(symbol).cloned());
@@ -85,4 +88,60 @@ fn merge(a: &SymbolInfo, b: &SymbolInfo) -> SymbolInfo {
     };
     let typical = a.typical.or(b.typical).map(|typical| typical.max(lo).min(hi.unwrap_or(i64::MAX)));
     SymbolInfo { lo, hi, typical, ..SymbolInfo::default() }
+}
+
+/// Most dimensions of one class that are compared pair by pair.
+const COMPARED: usize = 64;
+
+/// Two dimensions that cannot be equal though a chain of pairs wants it: no pair by itself has to show that.
+fn contradiction(pairs: &[(Dim, Dim)]) -> Option<(&Dim, &Dim)> {
+    let mut classes: Vec<Vec<&Dim>> = Vec::new();
+    let mut class_of: BTreeMap<&Dim, usize> = BTreeMap::new();
+    for (a, b) in pairs {
+        let mut class = |dim| {
+            *class_of.entry(dim).or_insert_with(|| {
+                classes.push(vec![dim]);
+                classes.len() - 1
+            })
+        };
+        let (a, b) = (class(a), class(b));
+        if a == b {
+            continue;
+        }
+        // The smaller one joins the larger.
+        let (kept, joined) = if classes[a].len() < classes[b].len() { (b, a) } else { (a, b) };
+        for dim in std::mem::take(&mut classes[joined]) {
+            class_of.insert(dim, kept);
+            classes[kept].push(dim);
+        }
+    }
+    classes.iter().find_map(|class| {
+        let first = &class[..class.len().min(COMPARED)];
+        let differ = |(at, a): (usize, &&'_ Dim)| first[at + 1..].iter().find(|b| a.known_ne(b)).map(|b| (at, *b));
+        first.iter().enumerate().find_map(differ).map(|(at, b)| (class[at], b))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::Options;
+    use lathe_ir::text::{no_weights, parse_module};
+
+    #[test]
+    fn a_chain_of_pairs_that_cannot_hold_is_an_error() {
+        let text = |last: &str| {
+            format!(
+                "symbol A : 1..\nsymbol B : 1..\nsymbol C : 1..\nequal 2*A == B*C\nequal B*C == {last}\n\n\
+                 graph(%0 \"x\": f32[A,B,C]) {{\n  return %0 \"y\"\n}}\n"
+            )
+        };
+        let run = |last| {
+            let mut module = parse_module(&text(last), &no_weights).unwrap_or_else(|error| panic!("{error}"));
+            let options = Options { passes: Some(vec!["simplify-dims".to_owned()]), ..Options::default() };
+            crate::optimize(&mut module, &options).map(|_| ()).map_err(|found| found.to_string())
+        };
+        assert_eq!(run("A*A"), Ok(()));
+        let refused = run("2*A + 1").expect_err("2 A is even");
+        assert!(refused.starts_with("invalid") && refused.contains("must be equal and cannot be"), "{refused}");
+    }
 }

@@ -7,6 +7,7 @@ use crate::graph::{Attrs, Env, Graph, Loc, Op, OpId, Operands, ValueId, WeightId
 use crate::op::{Arity, InferCx, OpCode, OpDef, OpError, Types};
 use crate::tensor::Tensor;
 use crate::types::TensorType;
+use crate::verify::MAX_RANK;
 use smallvec::SmallVec;
 
 /// Largest number of elements that a `const` op holds inline; larger tensors go among the weights.
@@ -202,6 +203,13 @@ pub fn infer_types(
     }
     let results = (def.infer)(&mut InferCx { def, operands: &types, attrs, regions, env })?;
     for ty in &results {
+        if ty.rank() > MAX_RANK {
+            return Err(OpError::unsupported(format!(
+                "a result of {} has {} axes, more than {MAX_RANK}",
+                def.name,
+                ty.rank()
+            )));
+        }
         if let Some(dim) = ty.shape.iter().find(|dim| !is_size(dim)) {
             return Err(OpError::invalid(format!("a result of {} has the dimension {dim}", def.name)));
         }

@@ -399,11 +399,15 @@ impl Parser {
     }
 
     fn op(&mut self, env: &mut Env, graph: &mut Graph, values: &mut BTreeMap<u32, ValueId>) -> Result<(), Diagnostic> {
-        let mut numbers = vec![self.value_number()?];
-        while self.take(",") {
+        let mut numbers = Vec::new();
+        // A branch may be taken for nothing.
+        if !matches!(self.peek(), Token::Word(_)) {
             numbers.push(self.value_number()?);
+            while self.take(",") {
+                numbers.push(self.value_number()?);
+            }
+            self.mark("=")?;
         }
-        self.mark("=")?;
         let name = self.word()?;
         let code = OpCode::from_name(&name).ok_or_else(|| self.error(format!("there is no op {name}")))?;
         let def = code.def();

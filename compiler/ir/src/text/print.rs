@@ -70,7 +70,8 @@ fn print_graph(out: &mut String, graph: &Graph, depth: usize) {
             .collect();
         let results: Vec<String> =
             op.results.iter().map(|&value| format!("%{}", number(value, &mut numbers))).collect();
-        let _ = write!(out, "{indent}{} = {}", results.join(", "), op.code.name());
+        let equals = if results.is_empty() { "" } else { " = " };
+        let _ = write!(out, "{indent}{}{equals}{}", results.join(", "), op.code.name());
         if op.code == OpCode::Const {
             match &op.attrs[0] {
                 Attr::Tensor(tensor) => {
