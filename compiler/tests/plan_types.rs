@@ -34,6 +34,27 @@ fn causal_attention_with_fewer_keys_than_queries() {
 }
 
 #[test]
+fn attention_under_windows() {
+    let reaches = ["left = 5, right = 0", "left = 3, right = 4", "left = 0, causal = true", "left = 7", "right = 2"];
+    for reach in reaches {
+        for dtype in ["f32", "f16", "f64"] {
+            let four = [&*format!("{dtype}[2,3,N,8]"), &format!("{dtype}[2,3,N,8]"), &format!("{dtype}[2,3,N,6]")];
+            op(&four, &format!("attention(%0, %1, %2) {{scale = 0.35, {reach}}}"));
+            let four = [four[0], four[1], four[2], &format!("{dtype}[N,N]")];
+            op(&four, &format!("attention(%0, %1, %2, %3) {{scale = 0.35, {reach}}}"));
+        }
+        // Several tiles, each of which sees keys of its own; more keys than queries, fewer, and as many by chance.
+        for (queries, keys) in [("300", "340"), ("250", "250"), ("9", "4"), ("N", "140")] {
+            let symbol = if queries == "N" { "symbol N : 0..512\n" } else { "" };
+            check(&format!(
+                "{symbol}graph(%0 \"q\": f32[2,{queries},8], %1 \"k\": f32[2,{keys},8], %2 \"v\": f32[2,{keys},20]) {{
+                   %3 = attention(%0, %1, %2) {{scale = 0.5, {reach}}} return %3 \"y\" }}"
+            ));
+        }
+    }
+}
+
+#[test]
 fn antialiased_resizes() {
     for mode in ["linear", "cubic"] {
         for rest in ["", ", exclude_outside = true", ", coordinates = \"align_corners\""] {

@@ -263,6 +263,7 @@ fn attentions(kernels: &Kernels, report: &mut Report) {
                     0,
                     0,
                     causal,
+                    i64::MIN,
                     0,
                     scratch,
                 )

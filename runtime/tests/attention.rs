@@ -29,9 +29,11 @@ struct Case {
     scale: f32,
     mask: MaskKind,
     causal: i64,
+    low: i64,
 }
 
-const PLAIN: Case = Case { sq: 1, sk: 1, d: 8, dv: 8, gap: 0, scale: 0.35, mask: MaskKind::None, causal: -1 };
+const PLAIN: Case =
+    Case { sq: 1, sk: 1, d: 8, dv: 8, gap: 0, scale: 0.35, mask: MaskKind::None, causal: -1, low: i64::MIN };
 
 fn rows(rng: &mut Rng, count: usize, width: usize, gap: usize) -> Vec<f32> {
     rng.floats(if count == 0 { 0 } else { count * (width + gap) - gap })
@@ -75,7 +77,7 @@ impl Data {
 
     /// Runs the rows `begin..end`.
     fn run(&self, kernels: &Kernels, case: &Case, o: &Guarded, begin: usize, end: usize) {
-        let Case { sk, d, dv, gap, scale, mask, causal, .. } = *case;
+        let Case { sk, d, dv, gap, scale, mask, causal, low, .. } = *case;
         let bytes = attention_scratch(end - begin, sk, d, dv);
         let mut scratch = Guarded::at_end(&vec![f32::NAN; bytes / 4 + 16]);
         let spare = scratch.ptr().align_offset(64) / 4;
@@ -102,6 +104,7 @@ impl Data {
                 self.strides.0 as i64,
                 self.strides.1 as i64,
                 if causal < 0 { -1 } else { causal + begin as i64 },
+                low.saturating_add(begin as i64),
                 0,
                 at(scratch.as_ptr(), spare),
             );
@@ -114,7 +117,7 @@ fn blank(case: &Case) -> Vec<f32> {
 }
 
 fn check(case: Case) {
-    let Case { sq, sk, d, dv, gap, scale, mask, causal } = case;
+    let Case { sq, sk, d, dv, gap, scale, mask, causal, low } = case;
     for place in [Guarded::at_end, Guarded::at_start] {
         let data = Data::new(&case, place);
         for (tier, kernels) in tables() {
@@ -122,7 +125,8 @@ fn check(case: Case) {
             data.run(kernels, &case, &o, 0, sq);
             for i in 0..sq {
                 let keys = if causal < 0 { sk } else { sk.min(i + causal as usize + 1) };
-                let scores: Vec<f64> = (0..keys)
+                let from = low.saturating_add(i as i64).clamp(0, keys as i64) as usize;
+                let scores: Vec<f64> = (from..keys)
                     .map(|j| {
                         let dot: f64 =
                             (0..d).map(|t| data.q[i * (d + gap) + t] as f64 * data.k[j * (d + gap) + t] as f64).sum();
@@ -142,10 +146,10 @@ fn check(case: Case) {
                         assert!(i + 1 == sq || o[i * (dv + gap) + c] == 7.5, "{tier:?} {case:?}: wrote between rows");
                         continue;
                     }
-                    let expected = if keys == 0 {
+                    let expected = if keys == from {
                         0.0
                     } else {
-                        (0..keys).map(|j| weights[j] * data.v[j * (dv + gap) + c] as f64).sum::<f64>() / sum
+                        (from..keys).map(|j| weights[j - from] * data.v[j * (dv + gap) + c] as f64).sum::<f64>() / sum
                     };
                     let got = o[i * (dv + gap) + c] as f64;
                     let bound = 3e-7 * (4.0 + d as f64 * 0.25 * scale.abs() as f64) + 6e-8 * keys as f64;
@@ -199,6 +203,16 @@ fn causal_limits() {
 }
 
 #[test]
+fn windows() {
+    for (sq, sk, causal, low) in [(40, 40, 0, -7), (50, 90, -1, 9), (61, 75, 20, 3), (30, 40, 4, 2), (30, 20, -1, 0)] {
+        for mask in [MaskKind::None, MaskKind::Full, MaskKind::Keys, MaskKind::Strided] {
+            // No row is masked altogether: of two neighbours one is visible.
+            check(Case { sq, sk, d: 16, dv: 24, causal, low, mask, scale: -0.3, ..PLAIN });
+        }
+    }
+}
+
+#[test]
 fn scales_of_any_sign() {
     for scale in [0.0, -0.5, 30.0] {
         check(Case { sq: 9, sk: 21, scale, ..PLAIN });
@@ -245,8 +259,9 @@ fn a_row_masked_altogether_is_nan_and_the_others_are_not() {
 
 #[test]
 fn no_bit_depends_on_the_split() {
-    for (mask, causal) in [(MaskKind::None, -1), (MaskKind::Full, -1), (MaskKind::None, 4), (MaskKind::Full, 11)] {
-        let case = Case { sq: 61, sk: 75, d: 24, dv: 72, mask, causal, ..PLAIN };
+    let (none, full) = (MaskKind::None, MaskKind::Full);
+    for (mask, causal, low) in [(none, -1, i64::MIN), (full, -1, -5), (none, 4, -20), (full, 11, i64::MIN)] {
+        let case = Case { sq: 61, sk: 75, d: 24, dv: 72, mask, causal, low, ..PLAIN };
         let data = Data::new(&case, Guarded::at_end);
         for (tier, kernels) in tables() {
             let run = |cuts: &[usize]| {

@@ -69,7 +69,15 @@ pub fn work(
         }
         "attention" => {
             let rows = operand(0).map_or(1.0, |q| elements(symbols, q)) / dim(0, 0).max(1.0);
-            rows * dim(1, 1) * (2.0 * dim(0, 0) + 2.0 * dim(2, 0) + 16.0)
+            let reach = |name: &str| {
+                let found = attrs.iter().zip(code.def().attrs).find(|(_, def)| def.name == name);
+                match found {
+                    Some((Attr::Int(reach), _)) if *reach >= 0 => *reach as f64,
+                    _ => f64::INFINITY,
+                }
+            };
+            let keys = dim(1, 1).min(reach("left") + reach("right") + 1.0);
+            rows * keys * (2.0 * dim(0, 0) + 2.0 * dim(2, 0) + 16.0)
         }
         // Per step, row and gate one product with the state; the activations are small beside it.
         "lstm" | "gru" | "rnn" => input * (2.0 * dim(1, 1) + 16.0),

@@ -352,14 +352,19 @@ impl Terms<'_> {
     }
 
     /// True up to a diagonal, or the mask that hides what lies beyond it: as a constant, or in arithmetic on positions.
+    /// The mask may hide what lies far before the diagonal as well.
     fn causal(&mut self, ty: &TensorType, is_mask: bool) -> Option<Bound> {
         let rank = ty.rank();
         let ahead =
             ty.shape[rank - 1].as_const().zip(ty.shape[rank - 2].as_const()).map_or(0, |(keys, rows)| keys - rows);
+        let behind = (is_mask && self.choices.once_in(2)).then(|| self.choices.below(3) as i64);
+        let ahead = ahead + if behind.is_some() { self.choices.below(2) as i64 } else { 0 };
         let low = self.choices.pick(&[-1e9, f64::NEG_INFINITY, -3.4028234663852886e38, -65504.0, -1.0]);
         if let Some(sizes) = ty.sizes().filter(|_| is_mask && self.choices.once_in(2)) {
             let place = |at: usize| ((at / sizes[rank - 1] % sizes[rank - 2]) as i64, (at % sizes[rank - 1]) as i64);
-            let hidden = |(row, column): (i64, i64)| if column <= row + ahead { 0.0 } else { low };
+            let first = |row: i64| behind.map_or(i64::MIN, |behind| row + ahead - behind);
+            let hidden =
+                |(row, column): (i64, i64)| if (first(row)..=row + ahead).contains(&column) { 0.0 } else { low };
             let values: Vec<f64> = (0..sizes.iter().product()).map(|at| hidden(place(at))).collect();
             let tensor = Tensor::from_f64(ty.dtype, &sizes, &values);
             let mut builder = Builder::new(&mut self.module.env, &mut self.module.main);
@@ -377,9 +382,22 @@ impl Terms<'_> {
         // Columns up to the row, or below its successor; or, swapped, beyond it.
         let shift =
             builder.constant("", Tensor::from_i64(DType::I64, &[], &[ahead + if swap { 1 - strict } else { strict }]));
+        let before = behind.map(|behind| {
+            let shift = builder.constant("", Tensor::from_i64(DType::I64, &[], &[ahead - behind]));
+            builder.op1(OpCode::Add, &[rows, shift], &[]).ok()
+        });
         let rows = builder.op1(OpCode::Add, &[rows, shift], &[]).ok()?;
         let code = if strict == 1 { OpCode::Lt } else { OpCode::Le };
-        let condition = builder.op1(code, &if swap { [rows, columns] } else { [columns, rows] }, &[]).ok()?;
+        let mut condition = builder.op1(code, &if swap { [rows, columns] } else { [columns, rows] }, &[]).ok()?;
+        if let Some(before) = before {
+            let before = before?;
+            let (code, operands, join) = match swap {
+                true => (OpCode::Lt, [columns, before], OpCode::Or),
+                false => (OpCode::Le, [before, columns], OpCode::And),
+            };
+            let lower = builder.op1(code, &operands, &[]).ok()?;
+            condition = builder.op1(join, &[condition, lower], &[]).ok()?;
+        }
         if !is_mask {
             return Some(Bound::Value(condition));
         }

@@ -135,12 +135,13 @@ kernels! {
     ) = tiers pool2d::avgpool2d_f32;
     /// One head: O[sq, dv] = softmax(scale * Q[sq, d] * K[sk, d]^T + mask) * V[sk, dv]. The mask is null or additive,
     /// element (i, j) at mask[i * mask_row + j * mask_col], strides of 0 allowed. causal: -1, or query i sees the keys
-    /// j <= i + causal only (K, V and mask beyond are never used). A row masked by -inf altogether is NaN, or
+    /// j <= i + causal only (K, V and mask beyond are never used), and of those j >= i + low only (which may be far
+    /// negative; the others count with a weight of 0). A row masked by -inf altogether is NaN, or
     /// 0 with nan_to_zero (weights that are NaN count as 0 then); without keys it is 0. Scratch: `attention_scratch` bytes. No bit depends on how the caller cuts the query rows.
     fn attention_f32(
         sq: I64, sk: I64, d: I64, dv: I64, q: Ptr, ldq: I64, k: Ptr, ldk: I64, v: Ptr, ldv: I64, o: Ptr, ldo: I64,
-        scale: F32, mask: Ptr, mask_row: I64, mask_col: I64, causal: I64, nan_to_zero: I64,
-        scratch: Ptr,
+        scale: F32, mask: Ptr, mask_row: I64, mask_col: I64, causal: I64, low: I64,
+        nan_to_zero: I64, scratch: Ptr,
     ) = tiers attention::attention_f32;
 
     // -- element-wise, one operand: y[i] = f(x[i])

@@ -1,4 +1,4 @@
-//! `attention(q, k, v, mask?) {scale, causal, nan_to_zero}`: softmax(scale * q k^T + mask) v. ONNX: Attention.
+//! `attention(q, k, v, mask?) {scale, causal, nan_to_zero, left, right}`: softmax(scale * q k^T + mask) v. ONNX: Attention.
 
 use super::number::sum;
 use super::softmax::shifted_exp;
@@ -7,6 +7,9 @@ use crate::attr::{Attr, AttrKind};
 use crate::op::{OpDef, OpError, PLAIN, attr, attr_or, one, operand, optional};
 use crate::tensor::Tensor;
 
+/// Longest reach of a window, so that arithmetic on positions never overflows.
+const LONGEST: i64 = 1 << 31;
+
 pub(super) const ATTENTION: OpDef = OpDef {
     name: "attention",
     operands: &[operand("q"), operand("k"), operand("v"), optional("mask")],
@@ -14,11 +17,16 @@ pub(super) const ATTENTION: OpDef = OpDef {
         attr("scale", AttrKind::Float),
         attr_or("causal", AttrKind::Bool, || Attr::Bool(false)),
         attr_or("nan_to_zero", AttrKind::Bool, || Attr::Bool(false)),
+        attr_or("left", AttrKind::Int, || Attr::Int(-1)),
+        attr_or("right", AttrKind::Int, || Attr::Int(-1)),
     ],
     traits: PLAIN,
     infer: |cx| {
         let (q, k, v) = (cx.operand(0), cx.operand(1), cx.operand(2));
         let dtype = check::float(cx, 0)?;
+        if let Some(bad) = ["left", "right"].into_iter().find(|name| !(-1..=LONGEST).contains(&cx.int(name))) {
+            return Err(OpError::invalid(format!("{bad} is {}, it must be -1 or in 0..=2^31", cx.int(bad))));
+        }
         check::rank_at_least(cx, 0, 3)?;
         for operand in 1..=2 {
             check::rank_as_first(cx, operand)?;
@@ -54,6 +62,8 @@ pub(super) const ATTENTION: OpDef = OpDef {
         let (scale, causal, shape) = (cx.float("scale"), cx.flag("causal"), cx.result_shape(0)?);
         let lead = shape.len() - 2;
         let (rows, depth, keys, width) = (shape[lead], q.shape()[lead + 1], k.shape()[lead], shape[lead + 1]);
+        let (left, right) = (cx.int("left"), if causal { 0 } else { cx.int("right") });
+        let [left, right] = [left, right].map(|reach| (reach >= 0).then_some(reach));
         let mut out = Vec::new();
         if shape.contains(&0) {
             return Ok(vec![Tensor::from_f64(q.dtype(), &shape, &out)]);
@@ -65,10 +75,12 @@ pub(super) const ATTENTION: OpDef = OpDef {
         let mut row_index = 0;
         index::for_each(&shape[..=lead], |at| {
             let (head, row) = (row_index / rows, at[lead]);
-            let visible = match causal {
-                true => (row as i128 + keys as i128 - rows as i128 + 1).clamp(0, keys as i128) as usize,
-                false => keys,
+            let place = row as i128 + keys as i128 - rows as i128;
+            let limit = |reach: Option<i64>, none: usize| {
+                reach.map_or(none, |reach| (place + i128::from(reach)).clamp(0, keys as i128) as usize)
             };
+            let visible = limit(right.map(|right| right + 1), keys);
+            let first = limit(left.map(|left| -left), 0).min(visible);
             let score = |key: usize| {
                 let row_of = |x: &[f64], at: usize| x[at * depth..(at + 1) * depth].to_vec();
                 let (q_row, k_row) = (row_of(&qv, row_index), row_of(&kv, head * keys + key));
@@ -78,15 +90,15 @@ pub(super) const ATTENTION: OpDef = OpDef {
                 });
                 scale * dot + added
             };
-            let (_, weights, total) = shifted_exp(&(0..visible).map(score).collect::<Vec<_>>());
+            let (_, weights, total) = shifted_exp(&(first..visible).map(score).collect::<Vec<_>>());
             let guarded = cx.flag("nan_to_zero");
-            let weight = |key: usize| match weights[key] / total {
+            let weight = |key: usize| match weights[key - first] / total {
                 weight if weight.is_nan() && guarded => 0.0,
                 weight => weight,
             };
-            let nothing = if visible == 0 && keys > 0 && !guarded { f64::NAN } else { 0.0 };
+            let nothing = if visible == first && keys > 0 && !guarded { f64::NAN } else { 0.0 };
             for column in 0..width {
-                let products = (0..visible).map(|key| weight(key) * vv[(head * keys + key) * width + column]);
+                let products = (first..visible).map(|key| weight(key) * vv[(head * keys + key) * width + column]);
                 out.push(products.fold(nothing, |sum, product| sum + product));
             }
             row_index += 1;
@@ -94,6 +106,7 @@ pub(super) const ATTENTION: OpDef = OpDef {
         Ok(vec![Tensor::from_f64(q.dtype(), &shape, &out)])
     },
     doc: "softmax(scale * q k^T + mask) v for each leading index: q [.., S, D], k [.., T, D], v [.., T, E], mask \
-          broadcasts to [.., S, T]; causal: query i sees keys j <= i + T - S. A row that sees no key gives NaN, or 0 \
+          broadcasts to [.., S, T]; causal: query i sees keys j <= i + T - S. left, \
+          right: it sees none more than so many before or behind that place; -1 is no limit. A row that sees no key gives NaN, or 0 \
           with nan_to_zero: weights that are NaN then count as 0, as torch exports it. ONNX: Attention, MultiHeadAttention.",
 };

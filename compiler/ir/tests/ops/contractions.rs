@@ -178,6 +178,12 @@ fn attention() {
         "scale = 0.5, causal = true",
         &[f(&[1, 2, 2], &[1.7287252, -1.9149009, -0.34719223, 0.4907923])],
     );
+    let values = [f(&[1, 3, 1], &[0.0; 3]), f(&[1, 4, 1], &[0.0; 4]), f(&[1, 4, 1], &[1.0, 3.0, 7.0, 13.0])];
+    check("attention", &values, "scale = 1.0, left = 1, right = 0", &[f(&[1, 3, 1], &[2.0, 5.0, 10.0])]);
+    check("attention", &values, "scale = 1.0, left = 0, causal = true", &[f(&[1, 3, 1], &[3.0, 7.0, 13.0])]);
+    check("attention", &values, "scale = 1.0, right = 1", &[f(&[1, 3, 1], &[11.0 / 3.0, 6.0, 6.0])]);
+    check("attention", &values, "scale = 1.0, left = 1", &[f(&[1, 3, 1], &[6.0, 23.0 / 3.0, 10.0])]);
+    refuse("attention", &values, "scale = 1.0, left = -2", &["f32[1,3,1]"], "left is -2, it must be -1 or in 0..=2^31");
     // Three queries, one key: the first two see nothing.
     check(
         "attention",

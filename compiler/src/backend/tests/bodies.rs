@@ -354,6 +354,7 @@ fn gemm_calls(call: &mut dyn FnMut(&'static str, &[A])) {
                         len(row),
                         len(col),
                         I(causal),
+                        I(causal - 4),
                         I(0),
                         scratch,
                     ],

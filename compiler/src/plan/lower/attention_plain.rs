@@ -2,6 +2,7 @@
 
 use super::super::lowering::{Lowered, Lowering, RowTiles, positions};
 use super::super::scalar::{compute_type, scalar_type};
+use super::attention::Reach;
 use super::window::lowest;
 use crate::loopir::Expr;
 use lathe_ir::{Dim, Op};
@@ -27,7 +28,7 @@ pub(super) fn lower(l: &mut Lowering<'_>, op: &Op) -> Lowered {
     let rows = &target.shape[..rank - 1];
     let work = l.typical(&k.shape[rank - 2]) * (l.typical(&q.shape[rank - 1]) + l.typical(&target.shape[rank - 1]));
     let tiles = RowTiles::new(l.dims.expr(&Dim::product_of(rows)), Expr::i64(1), work.max(1));
-    let (is_causal, guarded) = (op.flag("causal"), op.flag("nan_to_zero"));
+    let (reach, guarded) = (Reach::of(op), op.flag("nan_to_zero"));
     let dims = std::mem::take(&mut l.dims);
     let (sq, sk) = (dims.expr(&q.shape[rank - 2]), dims.expr(&k.shape[rank - 2]));
     let (d, dv) = (dims.expr(&q.shape[rank - 1]), dims.expr(&target.shape[rank - 1]));
@@ -46,14 +47,17 @@ pub(super) fn lower(l: &mut Lowering<'_>, op: &Op) -> Lowered {
             let q_at = b.let_(&at[0] + dims.expr(&q.offset));
             let k_at = b.let_(&at[1] + dims.expr(&k.offset));
             let v_at = b.let_(&at[2] + dims.expr(&v.offset));
-            let visible = if is_causal {
-                let query = row.floor_mod(sq.clone());
-                b.let_((query + &sk - &sq + 1).max(0).min(sk.clone()))
-            } else {
-                sk.clone()
+            let place = b.let_(row.floor_mod(sq.clone()) + &sk - &sq);
+            let visible = match reach.right {
+                Some(right) => b.let_((&place + (right + 1)).max(0).min(sk.clone())),
+                None => sk.clone(),
+            };
+            let unseen = match reach.left {
+                Some(left) => b.let_((&place - left).max(0).min(visible.clone())),
+                None => Expr::i64(0),
             };
             let most = b.var(lowest(acc));
-            b.for_(0, visible.clone(), 1, |b, j| {
+            b.for_(unseen.clone(), visible.clone(), 1, |b, j| {
                 let dot = b.var(Expr::constant(acc, 0.0));
                 let key = b.let_(&k_at + &j * step(&k.strides, rank - 2));
                 b.for_(0, d.clone(), 1, |b, e| {
@@ -71,13 +75,13 @@ pub(super) fn lower(l: &mut Lowering<'_>, op: &Op) -> Lowered {
                 b.store(scores, j, score);
             });
             let sum = b.var(Expr::constant(acc, 0.0));
-            b.for_(0, visible.clone(), 1, |b, j| {
+            b.for_(unseen.clone(), visible.clone(), 1, |b, j| {
                 let score = b.load(scores, &j);
                 let power = b.let_((score - most.get()).math("exp"));
                 b.assign(sum, sum.get() + &power);
                 b.store(scores, j, power);
             });
-            b.for_(0, visible.clone(), 1, |b, j| {
+            b.for_(unseen.clone(), visible.clone(), 1, |b, j| {
                 let power = b.load(scores, &j);
                 let mut weight = b.let_(power / sum.get());
                 if guarded {
@@ -89,13 +93,13 @@ pub(super) fn lower(l: &mut Lowering<'_>, op: &Op) -> Lowered {
             // No key at all is NaN, unless there are none for any query.
             let mut nothing = Expr::constant(acc, 0.0);
             if !guarded {
-                let is_blind = visible.eq_(0).and(sk.gt(0));
+                let is_blind = visible.eq_(unseen.clone()).and(sk.gt(0));
                 nothing = b.let_(is_blind.select(Expr::constant(acc, f64::NAN), nothing));
             }
             b.for_(0, dv.clone(), 1, |b, c| {
                 let total = b.var(nothing.clone());
                 let column = b.let_(&v_at + &c * step(&v.strides, rank - 1));
-                b.for_(0, visible.clone(), 1, |b, j| {
+                b.for_(unseen.clone(), visible.clone(), 1, |b, j| {
                     let value = b.load(buffers[2], &column + &j * step(&v.strides, rank - 2)).cast(acc);
                     let weight = b.load(scores, &j);
                     b.assign(total, total.get() + weight * value);

@@ -9,7 +9,7 @@ use lathe_ir::{DType, Dim, OpCode, Tensor, TensorType};
 
 /// A mask over the last two axes whose border runs along a diagonal.
 #[derive(Clone, Copy)]
-enum Border {
+pub(super) enum Border {
     /// True where j <= i + n.
     UpTo(i64),
     /// True where j > i + n.
@@ -17,7 +17,7 @@ enum Border {
 }
 
 /// The border of the condition that a class holds, if it is a comparison of positions.
-fn border(egraph: &EGraph, condition: Id) -> Option<Border> {
+pub(super) fn border(egraph: &EGraph, condition: Id) -> Option<Border> {
     let class = &egraph[condition];
     let ty = &class.data.fact()?.ty;
     let (columns, rows) = (ty.rank().checked_sub(1)?, ty.rank().checked_sub(2)?);
@@ -37,16 +37,16 @@ fn border(egraph: &EGraph, condition: Id) -> Option<Border> {
 }
 
 /// By how much the keys are more than the queries, if that is fixed and not negative.
-fn ahead(queries: &Dim, keys: &Dim) -> Option<i64> {
+pub(super) fn ahead(queries: &Dim, keys: &Dim) -> Option<i64> {
     (keys - queries).as_const().filter(|&ahead| ahead >= 0)
 }
 
 /// The number hides a key: no score that a model computes brings its weight back above the smallest float.
-fn hides(dtype: DType, number: f64) -> bool {
+pub(super) fn hides(dtype: DType, number: f64) -> bool {
     number <= if dtype == DType::F16 { -65504.0 } else { -1e9 }
 }
 
-fn splat(egraph: &EGraph, id: Id) -> Option<f64> {
+pub(super) fn splat(egraph: &EGraph, id: Id) -> Option<f64> {
     Some(egraph[id].data.fact()?.splat.as_ref()?.f64_at(0))
 }
 

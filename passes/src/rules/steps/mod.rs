@@ -4,7 +4,7 @@
 //! mark, as in the patterns. A step that binds names what it binds first.
 //!
 //! Here: facts and values; `axes`, `shapes`, `vectors`, `weights`: what a right side needs in another layout; `masks`:
-//! padding and zeros; `numbers`: numbers that are computed; `causal`: causal masks; `rows`: slices of rows;
+//! padding and zeros; `numbers`: numbers that are computed; `causal`, `window`: masks of positions; `rows`: slices of rows;
 //! `distances`: products inside of sums.
 
 mod axes;
@@ -16,6 +16,7 @@ mod rows;
 mod shapes;
 mod vectors;
 mod weights;
+mod window;
 
 pub(super) use axes::*;
 pub(super) use causal::*;
@@ -26,6 +27,7 @@ pub(super) use rows::*;
 pub(super) use shapes::*;
 pub(super) use vectors::*;
 pub(super) use weights::*;
+pub(super) use window::*;
 
 use super::{Match, Step};
 use crate::egraph::pattern::var;

@@ -44,6 +44,8 @@ struct WeightsArgs {
     /// More keys that each further row sees, up to `max_keys`.
     more: usize,
     max_keys: usize,
+    /// The first key that the first row sees, one later for each further row; negative for the first of all.
+    low: i64,
     scale: f32,
     /// The mask of the first row, or null.
     mask: Mask,
@@ -66,16 +68,20 @@ impl Body for Weights {
         for r in 0..args.rows {
             let keys = (args.keys + r * args.more).min(args.max_keys);
             let row = args.scores.wrapping_add(r * args.ld);
-            // SAFETY: by contract; all accesses are below `keys`, rounded up to the row's whole vectors.
+            let from = args.low.saturating_add(r as i64).clamp(0, keys as i64) as usize;
+            // SAFETY: by contract; all accesses are less than a vector beyond `keys`, for which rows have room.
             unsafe {
-                if keys == 0 {
+                row.write_bytes(0, from); // what is not seen weighs nothing
+                if keys == from {
                     *args.inverse.add(r) = 1.0; // an empty sum stays 0
                     continue;
                 }
+                let (row, keys) = (row.add(from), keys - from);
                 *args.inverse.add(r) = if args.mask.mask.is_null() {
                     weights::<V, 0>(row, row, keys, args.scale)
                 } else {
                     let mask = args.mask.mask.wrapping_offset(r as isize * args.mask.row);
+                    let mask = mask.wrapping_offset(from as isize * args.mask.column);
                     if args.mask.column == 1 {
                         weights::<V, 1>(row, mask, keys, args.scale)
                     } else {
@@ -247,6 +253,7 @@ unsafe fn attention<V: Tier>(
     mask_row: i64,
     mask_col: i64,
     causal: i64,
+    low: i64,
     nan_to_zero: i64,
     scratch: *mut u8,
 ) {
@@ -307,6 +314,7 @@ unsafe fn attention<V: Tier>(
                 keys: first,
                 more,
                 max_keys,
+                low: low.saturating_add(row as i64),
                 scale,
                 mask,
                 nan_to_zero,
@@ -362,7 +370,7 @@ unsafe fn attention<V: Tier>(
 tiers! {
     fn attention_f32(
         sq: i64, sk: i64, d: i64, dv: i64, q: *mut u8, ldq: i64, k: *mut u8, ldk: i64, v: *mut u8, ldv: i64,
-        o: *mut u8, ldo: i64, scale: f32, mask: *mut u8, mask_row: i64, mask_col: i64, causal: i64, nan_to_zero: i64,
-        scratch: *mut u8,
+        o: *mut u8, ldo: i64, scale: f32, mask: *mut u8, mask_row: i64, mask_col: i64, causal: i64, low: i64,
+        nan_to_zero: i64, scratch: *mut u8,
     ) = attention;
 }

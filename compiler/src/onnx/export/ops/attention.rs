@@ -1,6 +1,6 @@
 //! attention, spelled out: opset 21 does not have it.
 
-use lathe_ir::{DType, Tensor};
+use lathe_ir::{DType, Dim, Tensor};
 
 use super::activation::scaled;
 use super::{Cx, one, work_type};
@@ -22,8 +22,7 @@ pub(super) fn attention(cx: &mut Cx<'_, '_>) -> R<Vec<Val>> {
         let mask = cx.emitter.cast(&mask, scores.dtype);
         scores = cx.emitter.apply("Add", &[&scores, &mask])?;
     }
-    if cx.op.flag("causal") {
-        let visible = visible(cx)?;
+    if let Some(visible) = visible(cx)? {
         let never = cx.emitter.scalar(scores.dtype, f64::NEG_INFINITY);
         scores = cx.emitter.select(&visible, &scores, &never)?;
     }
@@ -37,13 +36,23 @@ pub(super) fn attention(cx: &mut Cx<'_, '_>) -> R<Vec<Val>> {
     one(cx.emitter.cast(&result, own))
 }
 
-/// True where query i sees key j: j <= i + T - S, the lower triangle of [S, T] from diagonal T - S on.
-fn visible(cx: &mut Cx<'_, '_>) -> R<Val> {
+/// True where query i sees key j: from diagonal T - S - left to T - S + right of [S, T]; `None` if without limits.
+fn visible(cx: &mut Cx<'_, '_>) -> R<Option<Val>> {
+    let (left, right) = (cx.op.int("left"), if cx.op.flag("causal") { 0 } else { cx.op.int("right") });
+    if left < 0 && right < 0 {
+        return Ok(None);
+    }
     let (q, k) = (cx.shape(0)?, cx.shape(1)?);
     let rows = &q[q.len() - 2];
     let keys = &k[k.len() - 2];
-    let all = cx.emitter.filled(&Tensor::scalar(DType::Bool, 1.0), &[rows.clone(), keys.clone()])?;
-    let diagonal = cx.emitter.dim_scalar(&(keys - rows))?;
-    let name = cx.emitter.node1("Trilu", vec![all.name, diagonal.name], vec![int("upper", 0)]);
-    Ok(Val { name, dtype: DType::Bool })
+    let mut seen = cx.emitter.filled(&Tensor::scalar(DType::Bool, 1.0), &[rows.clone(), keys.clone()])?;
+    let ahead = keys - rows;
+    for (reach, upper, diagonal) in [(right, 0, &ahead + &Dim::from(right)), (left, 1, &ahead - &Dim::from(left))] {
+        if reach >= 0 {
+            let diagonal = cx.emitter.dim_scalar(&diagonal)?;
+            let name = cx.emitter.node1("Trilu", vec![seen.name, diagonal.name], vec![int("upper", upper)]);
+            seen = Val { name, dtype: DType::Bool };
+        }
+    }
+    Ok(Some(seen))
 }
