@@ -101,7 +101,10 @@ fn round_scales(attrs: &mut Attrs) {
 /// An operand as input: of the type that the edge has, without infinities and NaN if asked.
 fn at_edge(x: &Tensor, edge: fn(DType) -> DType, finite: bool) -> Tensor {
     let to = edge(x.dtype());
-    if !x.dtype().is_float() || (to == x.dtype() && !finite) {
+    if !x.dtype().holds_floats() && to != x.dtype() {
+        return Tensor::from_i64(to, x.shape(), &x.to_i64());
+    }
+    if !x.dtype().holds_floats() || (to == x.dtype() && !finite) {
         return x.clone();
     }
     let value = |value: f64| if finite && !value.is_finite() { 1.25 } else { value };
@@ -373,8 +376,14 @@ fn written_files_open() {
 #[ignore = "writes files for tests/scripts/check_export.py"]
 fn write_cases() {
     let Some(folder) = std::env::var_os("LATHE_EXPORT_CASES") else { return };
-    // Numpy has no bf16: it is cast at the edge.
-    let edge = |dtype: DType| if dtype == DType::BF16 { DType::F32 } else { dtype };
+    // What numpy does not have is cast at the edge.
+    let edge = |dtype: DType| match dtype {
+        DType::BF16 => DType::F32,
+        dtype if dtype.is_storage_float() => DType::F32,
+        DType::I4 | DType::I2 => DType::I8,
+        DType::U4 | DType::U2 => DType::U8,
+        other => other,
+    };
     let mut rng = Rng::new(11);
     let write = |name: String, (module, inputs): Case| {
         let folder = Path::new(&folder).join(name);
@@ -388,15 +397,7 @@ fn write_cases() {
         }
         for (prefix, tensors) in [("input", &inputs), ("output", &want)] {
             for (index, tensor) in tensors.iter().enumerate() {
-                let sizes = tensor.shape().iter().map(|&size| size as i64).collect();
-                let code = tensor.dtype().onnx_code();
-                let value = TensorData {
-                    name: String::new(),
-                    dtype_code: code,
-                    dims: sizes,
-                    bytes: tensor.bytes().clone(),
-                    strings: Vec::new(),
-                };
+                let value = TensorData::of_ir("", tensor);
                 tensor_pb::write_file(&data.join(format!("{prefix}_{index}.pb")), &value).unwrap();
             }
         }

@@ -74,7 +74,7 @@ fn fast(op: &ConstOp<'_>) -> Option<Tensor> {
             strided_copy(x, offset, &read, &shape)
         }
         ("concat", [Attr::Int(axis)]) => concat(op.operands, *axis as usize, &shape),
-        ("cast", [Attr::DType(DType::F32)]) => cast_f32(x),
+        ("cast", [Attr::DType(DType::F32), ..]) => cast_f32(x),
         (name, _) if x.dtype() == DType::F32 => match operand(1) {
             Some(y) if y.dtype() == DType::F32 && op.operands.len() == 2 => binary_f32(name, x, y, &shape),
             None => unary_f32(name, x),
@@ -230,6 +230,11 @@ fn cast_f32(x: &Tensor) -> Option<Tensor> {
             let values = x.bytes().as_chunks::<2>().0.iter().map(|raw| table[usize::from(u16::from_le_bytes(*raw))]);
             collect(x.shape(), values)
         }
+        dtype if dtype.size() == 1 && dtype != DType::Bool => {
+            let all = Tensor::from_bytes(dtype, &[256], (0..=u8::MAX).collect())?;
+            let table: Vec<f32> = all.to_f64().into_iter().map(|value| value as f32).collect();
+            collect(x.shape(), x.bytes().iter().map(|&element| table[usize::from(element)]))
+        }
         DType::BF16 => {
             let widen = |raw: &[u8; 2]| f32::from_bits(u32::from(u16::from_le_bytes(*raw)) << 16);
             collect(x.shape(), x.bytes().as_chunks::<2>().0.iter().map(widen))
@@ -289,9 +294,13 @@ mod tests {
             agree(name, &[x.clone(), draw(&[], 4)], vec![]);
         }
         agree("neg", std::slice::from_ref(&x), vec![]);
+        for from in DType::all().filter(|from| from.size() == 1 && *from != DType::Bool) {
+            let values = Tensor::from_bytes(from, &[256], (0..=u8::MAX).collect()).expect("256 elements");
+            agree("cast", &[values], vec![Attr::DType(DType::F32), Attr::Bool(true), Attr::str("up")]);
+        }
         for from in [DType::F64, DType::F16, DType::BF16] {
             let values = Tensor::from_f64(from, &[3, 7], &draw(&[21], 5).to_f64());
-            agree("cast", &[values], vec![Attr::DType(DType::F32)]);
+            agree("cast", &[values], vec![Attr::DType(DType::F32), Attr::Bool(true), Attr::str("up")]);
         }
     }
 }

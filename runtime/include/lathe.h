@@ -36,7 +36,8 @@ typedef enum lathe_status {
   LATHE_LOOP_LIMIT = 13         /* a loop of the model went on beyond the most turns it may take */
 } lathe_status;
 
-/* Element types: ONNX's numbers. */
+/* Element types: ONNX's numbers. Elements of less than 8 bits are not packed here: each is a byte of its own, signed ones
+ * as an int8_t. Of inputs the low bits are read and the others ignored; in outputs the others are 0, or the sign. */
 typedef enum lathe_dtype {
   LATHE_F32 = 1,
   LATHE_U8 = 2,
@@ -50,7 +51,19 @@ typedef enum lathe_dtype {
   LATHE_F64 = 11,
   LATHE_U32 = 12,
   LATHE_U64 = 13,
-  LATHE_BF16 = 16
+  LATHE_BF16 = 16,
+  LATHE_F8E4M3FN = 17,
+  LATHE_F8E4M3FNUZ = 18,
+  LATHE_F8E5M2 = 19,
+  LATHE_F8E5M2FNUZ = 20,
+  LATHE_U4 = 21,
+  LATHE_I4 = 22,
+  LATHE_F4E2M1 = 23,
+  LATHE_F8E8M0 = 24,
+  LATHE_U2 = 25,
+  LATHE_I2 = 26,
+  LATHE_F6E2M3 = 27,
+  LATHE_F6E3M2 = 28
 } lathe_dtype;
 
 /* Made by the compiler; its memory outlives the model. */

@@ -92,7 +92,7 @@ fn an_executable_refuses_damaged_tensors() {
 fn an_executable_reads_every_form_of_tensors() {
     let case = Case::new();
     let compiled = from_text(
-        r#"graph(%0 "a": f32[3], %1 "b": i64[3], %2 "c": f64[3], %3 "d": bool[3], %4 "e": i8[3], %5 "f": u32[3], %6 "g": f16[3]) {
+        r#"graph(%0 "a": f32[3], %1 "b": i64[3], %2 "c": f64[3], %3 "d": bool[3], %4 "e": i8[3], %5 "f": u32[3], %6 "g": f16[3], %14 "h": i4[3], %15 "i": f6e3m2[3], %16 "j": f8e5m2[3]) {
   %7 = neg(%0)
   %8 = neg(%1)
   %9 = neg(%2)
@@ -100,7 +100,16 @@ fn an_executable_reads_every_form_of_tensors() {
   %11 = neg(%4)
   %12 = add(%5, %5)
   %13 = neg(%6)
-  return %7 "a", %8 "b", %9 "c", %10 "d", %11 "e", %12 "f", %13 "g"
+  %17 = cast(%14) {to = i32}
+  %18 = neg(%17)
+  %19 = cast(%18) {to = i4}
+  %20 = cast(%15) {to = f32}
+  %21 = neg(%20)
+  %22 = cast(%21) {to = f6e3m2}
+  %23 = cast(%16) {to = f32}
+  %24 = neg(%23)
+  %25 = cast(%24) {to = f8e5m2}
+  return %7 "a", %8 "b", %9 "c", %10 "d", %11 "e", %12 "f", %13 "g", %19 "h", %22 "i", %25 "j"
 }"#,
     );
     let program = case.write(&compiled, "negate", WeightsAt::Inside);
@@ -114,7 +123,7 @@ fn an_executable_reads_every_form_of_tensors() {
         bytes
     };
     // Field number, and each element as it is encoded.
-    let inputs: [(i32, u8, Vec<Vec<u8>>); 7] = [
+    let inputs: [(i32, u8, Vec<Vec<u8>>); 10] = [
         (1, 4, [1.5f32, -2.0, 3.25].map(|v| v.to_le_bytes().to_vec()).into()),
         (7, 7, [1i64, -2, i64::MAX].map(|v| varint(v as u64)).into()),
         (11, 10, [1.5f64, -2.0, 1e300].map(|v| v.to_le_bytes().to_vec()).into()),
@@ -122,6 +131,10 @@ fn an_executable_reads_every_form_of_tensors() {
         (3, 5, [1i64, -2, 127].map(|v| varint(v as u64)).into()),
         (12, 11, [1u64, 2, 3_000_000_000].map(varint).into()),
         (10, 5, [0x3c00u64, 0xc000, 0x7bff].map(varint).into()),
+        // -1, 7, 2: two in a number.
+        (22, 5, [0x7fu64, 0x02].map(varint).into()),
+        (28, 5, [0x0cu64, 0x1f, 0x21].map(varint).into()),
+        (19, 5, [0x3cu64, 0xc0, 0x7b].map(varint).into()),
     ];
     let mut outputs = Vec::new();
     for packed in [true, false] {
@@ -148,7 +161,7 @@ fn an_executable_reads_every_form_of_tensors() {
         }
         ended(Command::new(&program).arg("--input-dir").arg(&folder).arg("--output-dir").arg(&out));
         outputs.push(
-            (0..7)
+            (0..10)
                 .map(|index| tensor_pb::read_file(&out.join(format!("output_{index}.pb"))).unwrap())
                 .collect::<Vec<_>>(),
         );
@@ -162,6 +175,10 @@ fn an_executable_reads_every_form_of_tensors() {
     assert_eq!(bytes[4], [-1i8, 2, -127].map(|v| v as u8));
     assert_eq!(bytes[5], [2u32, 4, 1_705_032_704].map(u32::to_le_bytes).concat());
     assert_eq!(bytes[6], [0xbc00u16, 0x4000, 0xfbff].map(u16::to_le_bytes).concat());
+    assert_eq!(bytes[7], [0x91, 0x0e]);
+    // 0x2c, 0x3f, 0x01, each of 6 bits.
+    assert_eq!(bytes[8], [0xec, 0x1f, 0x00]);
+    assert_eq!(bytes[9], [0xbc, 0x40, 0xfb]);
 }
 
 /// From 64 MiB on, weights lie in a section of their own kind, out of the way of code.

@@ -14,6 +14,7 @@ pub mod dim;
 pub mod dtype;
 pub mod eval;
 pub mod graph;
+pub mod narrow;
 pub mod op;
 mod ops;
 pub mod tensor;

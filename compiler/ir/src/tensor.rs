@@ -1,12 +1,14 @@
 //! Tensors with values: literals, weights once read, and what the evaluator computes with.
 
 use crate::dtype::DType;
+use crate::narrow::{self, Conversion};
 use crate::types::TensorType;
 use bytes::Bytes;
 use half::{bf16, f16};
 use std::fmt;
 
-/// A dense tensor: element type, sizes, little-endian row-major bytes. A bool is a byte of 0 or 1.
+/// A dense tensor: element type, sizes, little-endian row-major bytes. A bool is a byte of 0 or 1, an element of a storage
+/// type a byte of its own (see [`crate::narrow`]).
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Tensor {
     dtype: DType,
@@ -31,7 +33,8 @@ impl Tensor {
         (count == data.len()).then(|| Tensor { dtype, shape: shape.to_vec(), data })
     }
 
-    /// A tensor of floats rounded to `dtype` (integers: truncated and saturated, NaN gives 0; bool: not equal to 0).
+    /// A tensor of floats rounded to `dtype` (integers: truncated and saturated, NaN gives 0; bool: not equal to 0; storage
+    /// types: as `cast` does by default).
     ///
     /// # Panics
     /// If the number of values does not fit the shape; callers compute both from the same type.
@@ -114,7 +117,7 @@ impl Tensor {
             DType::F16 => f64::from(f16::from_le_bytes(array(raw)).to_f32()),
             DType::BF16 => f64::from(bf16::from_le_bytes(array(raw)).to_f32()),
             DType::U64 => u64::from_le_bytes(array(raw)) as f64,
-            _ => self.i64_at(index) as f64,
+            dtype => narrow::decode(dtype, raw[0]).unwrap_or_else(|| self.i64_at(index) as f64),
         }
     }
 
@@ -130,6 +133,7 @@ impl Tensor {
             DType::I32 => i64::from(i32::from_le_bytes(array(raw))),
             DType::U32 => i64::from(u32::from_le_bytes(array(raw))),
             DType::I64 | DType::U64 => i64::from_le_bytes(array(raw)),
+            dtype if dtype.is_storage_int() => i64::from(narrow::low_bits(dtype, raw[0]) as i8),
             _ => self.f64_at(index) as i64,
         }
     }
@@ -175,6 +179,7 @@ pub(crate) fn push_f64(data: &mut Vec<u8>, dtype: DType, value: f64) {
         DType::U32 => data.extend((value as u32).to_le_bytes()),
         DType::I64 => data.extend((value as i64).to_le_bytes()),
         DType::U64 => data.extend((value as u64).to_le_bytes()),
+        _ => data.push(narrow::encode(dtype, value, Conversion::default())),
     }
 }
 
@@ -188,7 +193,8 @@ pub(crate) fn push_i64(data: &mut Vec<u8>, dtype: DType, value: i64) {
         DType::Bool => data.push(u8::from(value != 0)),
         DType::F32 => data.extend((value as f32).to_le_bytes()),
         DType::F64 => data.extend((value as f64).to_le_bytes()),
-        DType::F16 | DType::BF16 => push_f64(data, dtype, int_to_odd(value.into())),
+        DType::I4 | DType::U4 | DType::I2 | DType::U2 => data.push(narrow::low_bits(dtype, value as u8)),
+        _ => push_f64(data, dtype, int_to_odd(value.into())),
     }
 }
 

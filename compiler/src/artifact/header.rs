@@ -226,6 +226,18 @@ fn element(dtype: DType) -> (&'static str, &'static str) {
         DType::U32 => ("uint32", "LATHE_U32"),
         DType::U64 => ("uint64", "LATHE_U64"),
         DType::Bool => ("bool (one byte)", "LATHE_BOOL"),
+        DType::F8E4M3FN => ("float8e4m3fn", "LATHE_F8E4M3FN"),
+        DType::F8E4M3FNUZ => ("float8e4m3fnuz", "LATHE_F8E4M3FNUZ"),
+        DType::F8E5M2 => ("float8e5m2", "LATHE_F8E5M2"),
+        DType::F8E5M2FNUZ => ("float8e5m2fnuz", "LATHE_F8E5M2FNUZ"),
+        DType::F8E8M0 => ("float8e8m0", "LATHE_F8E8M0"),
+        DType::F6E2M3 => ("float6e2m3 (one in a byte)", "LATHE_F6E2M3"),
+        DType::F6E3M2 => ("float6e3m2 (one in a byte)", "LATHE_F6E3M2"),
+        DType::F4E2M1 => ("float4e2m1 (one in a byte)", "LATHE_F4E2M1"),
+        DType::I4 => ("int4 (one in a byte)", "LATHE_I4"),
+        DType::U4 => ("uint4 (one in a byte)", "LATHE_U4"),
+        DType::I2 => ("int2 (one in a byte)", "LATHE_I2"),
+        DType::U2 => ("uint2 (one in a byte)", "LATHE_U2"),
     }
 }
 

@@ -31,6 +31,18 @@ pub fn to_runtime_dtype(dtype: DType) -> RuntimeDType {
         DType::U32 => RuntimeDType::U32,
         DType::U64 => RuntimeDType::U64,
         DType::Bool => RuntimeDType::Bool,
+        DType::F8E4M3FN => RuntimeDType::F8E4M3Fn,
+        DType::F8E4M3FNUZ => RuntimeDType::F8E4M3Fnuz,
+        DType::F8E5M2 => RuntimeDType::F8E5M2,
+        DType::F8E5M2FNUZ => RuntimeDType::F8E5M2Fnuz,
+        DType::F8E8M0 => RuntimeDType::F8E8M0,
+        DType::F6E2M3 => RuntimeDType::F6E2M3,
+        DType::F6E3M2 => RuntimeDType::F6E3M2,
+        DType::F4E2M1 => RuntimeDType::F4E2M1,
+        DType::I4 => RuntimeDType::I4,
+        DType::U4 => RuntimeDType::U4,
+        DType::I2 => RuntimeDType::I2,
+        DType::U2 => RuntimeDType::U2,
     }
 }
 

@@ -27,9 +27,21 @@ typedef struct tensor {
   uint64_t bytes;
 } tensor;
 
+/* Bits of an element in a file where that is less than 8, else 0. */
+static unsigned packed_bits(uint32_t dtype) {
+  switch (dtype) {
+  case LATHE_U2: case LATHE_I2: return 2;
+  case LATHE_U4: case LATHE_I4: case LATHE_F4E2M1: return 4;
+  case LATHE_F6E2M3: case LATHE_F6E3M2: return 6;
+  default: return 0;
+  }
+}
+
 /* Bytes of an element, 0 for types that models do not have. */
 static uint64_t element_bytes(uint32_t dtype) {
+  if (packed_bits(dtype)) return 1;
   switch (dtype) {
+  case LATHE_F8E4M3FN: case LATHE_F8E4M3FNUZ: case LATHE_F8E5M2: case LATHE_F8E5M2FNUZ: case LATHE_F8E8M0:
   case LATHE_U8: case LATHE_I8: case LATHE_BOOL: return 1;
   case LATHE_U16: case LATHE_I16: case LATHE_F16: case LATHE_BF16: return 2;
   case LATHE_F32: case LATHE_I32: case LATHE_U32: return 4;
@@ -46,6 +58,32 @@ static bool tensor_bytes(const int64_t *dims, int rank, uint32_t dtype, uint64_t
     *bytes *= (uint64_t)dims[k];
   }
   return true;
+}
+
+/* Elements of less than 8 bits follow each other from the lowest bit on in a file; in memory each has a byte, of which
+ * the model reads the low bits. */
+static uint64_t packed_bytes(uint64_t elements, unsigned bits) {
+  return elements / 8 * bits + (elements % 8 * bits + 7) / 8;
+}
+
+static void unpack(const uint8_t *packed, uint8_t *elements, uint64_t count, unsigned bits) {
+  unsigned buffer = 0, left = 0;
+  for (uint64_t i = 0; i < count; i++, left -= bits, buffer >>= bits) {
+    if (left < bits) {
+      buffer |= (unsigned)*packed++ << left;
+      left += 8;
+    }
+    elements[i] = (uint8_t)(buffer & ((1u << bits) - 1));
+  }
+}
+
+static void put_packed(FILE *out, const uint8_t *elements, uint64_t count, unsigned bits) {
+  unsigned buffer = 0, filled = 0;
+  for (uint64_t i = 0; i < count; i++) {
+    buffer |= (elements[i] & ((1u << bits) - 1)) << filled;
+    for (filled += bits; filled >= 8; filled -= 8, buffer >>= 8) fputc((int)(buffer & 0xff), out);
+  }
+  if (filled) fputc((int)buffer, out);
 }
 
 static uint8_t *allocate(uint64_t bytes) {
@@ -197,11 +235,18 @@ static const char *parse(reader r, tensor *t) {
   if (dims.bytes / 8 > MAX_RANK) return "it has too many dimensions";
   if (t->rank) memcpy(t->dims, dims.data, (size_t)dims.bytes);
   const elements *data = has_raw ? &raw : &typed;
-  if (!tensor_bytes(t->dims, t->rank, t->dtype, &t->bytes) || t->bytes != data->bytes) {
+  /* numbers of 6 bits that are given one by one come one in a byte */
+  unsigned bits = has_raw || packed_bits(t->dtype) != 6 ? packed_bits(t->dtype) : 0;
+  bool fits = tensor_bytes(t->dims, t->rank, t->dtype, &t->bytes);
+  if (!fits || data->bytes != (bits ? packed_bytes(t->bytes, bits) : t->bytes)) {
     return "its shape and its number of elements differ";
   }
   t->data = allocate(t->bytes);
-  if (t->bytes) memcpy(t->data, data->data, (size_t)t->bytes);
+  if (bits) {
+    unpack(data->data, t->data, t->bytes, bits);
+  } else if (t->bytes) {
+    memcpy(t->data, data->data, (size_t)t->bytes);
+  }
   free(dims.data);
   free(typed.data);
   return NULL;
@@ -227,8 +272,13 @@ static void write_tensor(const char *path, const tensor *t, const char *name) {
     fputs(name, out);
   }
   fputc(9 << 3 | 2, out);
-  put_varint(out, t->bytes);
-  fwrite(t->data, 1, (size_t)t->bytes, out);
+  unsigned bits = packed_bits(t->dtype);
+  put_varint(out, bits ? packed_bytes(t->bytes, bits) : t->bytes);
+  if (bits) {
+    put_packed(out, t->data, t->bytes, bits);
+  } else {
+    fwrite(t->data, 1, (size_t)t->bytes, out);
+  }
   bool failed = ferror(out);
   if (fclose(out) || failed) FAIL(INVALID, "cannot write %s", path);
 }

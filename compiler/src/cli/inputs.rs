@@ -137,13 +137,7 @@ fn is_parameter(tensor: &Tensor) -> bool {
 
 fn to_tensor<E: std::fmt::Display>(data: Result<TensorData, E>, path: &Path) -> Result<Tensor, Failure> {
     let data = data.map_err(|error| Diagnostic::invalid(error.to_string()))?;
-    tensor_of(&data).ok_or_else(|| Diagnostic::invalid(format!("{}: not a tensor of numbers", path.display())).into())
-}
-
-/// Tensor file contents as a tensor of the IR.
-pub(super) fn tensor_of(data: &TensorData) -> Option<Tensor> {
-    let shape: Vec<usize> = data.dims.iter().map(|&size| usize::try_from(size).ok()).collect::<Option<_>>()?;
-    Tensor::from_bytes(DType::from_onnx_code(data.dtype_code)?, &shape, data.bytes.clone())
+    data.to_ir().ok_or_else(|| Diagnostic::invalid(format!("{}: not a tensor of numbers", path.display())).into())
 }
 
 /// Reads output_0.pb, output_1.pb, ...
@@ -157,13 +151,7 @@ pub(super) fn write(folder: &Path, names: &[String], tensors: &[Tensor]) -> Resu
     let failed = |error: &dyn std::fmt::Display| Failure::from(Diagnostic::invalid(error.to_string()));
     std::fs::create_dir_all(folder).map_err(|error| failed(&error))?;
     for (index, (name, tensor)) in names.iter().zip(tensors).enumerate() {
-        let data = TensorData {
-            name: name.clone(),
-            dtype_code: tensor.dtype().onnx_code(),
-            dims: tensor.shape().iter().map(|&size| size as i64).collect(),
-            bytes: tensor.bytes().clone(),
-            strings: Vec::new(),
-        };
+        let data = TensorData::of_ir(name, tensor);
         tensor_pb::write_file(&folder.join(format!("output_{index}.pb")), &data).map_err(|error| failed(&error))?;
     }
     Ok(())
@@ -194,7 +182,7 @@ pub(super) fn parse_const(text: &str, ports: &[(String, Option<TensorType>)]) ->
         (Some(_), _) => vec![items.len()],
     };
     let count = element_count(&shape).filter(|count| *count <= MOST_FIXED).ok_or_else(wrong)?;
-    let tensor = if dtype.is_float() {
+    let tensor = if dtype.holds_floats() {
         let values = items.iter().map(|item| item.parse().ok()).collect::<Option<Vec<f64>>>().ok_or_else(wrong)?;
         Tensor::from_f64(dtype, &shape, &filled(values, list.is_none(), count))
     } else {
@@ -229,7 +217,7 @@ fn integer(dtype: DType, text: &str) -> Option<i64> {
 pub(super) fn summary(tensor: &Tensor) -> String {
     let shown: Vec<String> = (0..tensor.len().min(8))
         .map(|index| {
-            if tensor.dtype().is_float() {
+            if tensor.dtype().holds_floats() {
                 format!("{:.6}", tensor.f64_at(index))
             } else {
                 tensor.i64_at(index).to_string()

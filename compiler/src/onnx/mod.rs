@@ -18,6 +18,7 @@ pub mod import;
 pub mod mapped;
 pub mod model;
 pub mod npy;
+pub mod packed;
 pub mod prescan;
 pub mod proto;
 mod proto_tensor;

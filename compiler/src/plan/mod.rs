@@ -6,7 +6,7 @@
 //! - `weights`: packing; `schedule`: the steps of a run; `sizes`: those that data decide;
 //! - `arena`, `pack`, `bounds`, `products`: its memory;
 //! - `entry`: `@bind`, `@plan` and `run`; `checks`: what must hold of sizes;
-//! - `dims`, `scalar`, `tiles`: dimensions, elementwise ops and walks over rows as expressions.
+//! - `dims`, `scalar` and `narrow`, `tiles`: dimensions, elementwise ops and walks over rows as expressions.
 //!
 //! Always holds: the tile grid is a function of shapes and of the tables here, never of the number of threads; nothing
 //! here knows ONNX; the same module gives the same program.
@@ -19,6 +19,7 @@ mod entry;
 mod flat;
 mod lower;
 mod lowering;
+mod narrow;
 mod pack;
 mod products;
 mod scalar;

@@ -22,6 +22,9 @@ pub(crate) fn scalar_type(dtype: DType) -> Type {
         DType::U32 => Type::U32,
         DType::U64 => Type::U64,
         DType::Bool => Type::Bool,
+        DType::I4 | DType::I2 => Type::I8,
+        // Codes of narrow floats, which casts alone give a meaning.
+        _ => Type::U8,
     }
 }
 
@@ -69,13 +72,18 @@ pub(crate) fn scalar_op(b: &mut Builder<'_>, op: &Op, args: &[Expr], result: Typ
     Some(value.cast(result))
 }
 
-/// Float to integer truncates, to bool compares with 0. To a 16-bit float the way leads through f32, which must not
-/// round to a number half way between two of them: what f32 does not hold is cut off there and its last bit set.
-fn cast(b: &mut Builder<'_>, x: &Expr, to: Type) -> Expr {
+/// Float to integer truncates, to bool compares with 0. To a 16-bit float the way leads through f32.
+pub(super) fn cast(b: &mut Builder<'_>, x: &Expr, to: Type) -> Expr {
+    if to.is_half() { to_odd(b, x).cast(to) } else { x.cast(to) }
+}
+
+/// As an f32 that a narrower float rounds as it would `x`: not a number half way between two of them that `x` is not.
+/// What f32 does not hold is cut off, and the last bit set.
+pub(super) fn to_odd(b: &mut Builder<'_>, x: &Expr) -> Expr {
     let from = x.ty();
     let is_wide = from == Type::F64 || (from.is_int() && from.bits() >= 32);
-    if !to.is_half() || !is_wide {
-        return x.cast(to);
+    if !is_wide {
+        return x.cast(Type::F32);
     }
     let near = b.let_(x.cast(Type::F32));
     let back = b.let_(near.cast(from));
@@ -89,7 +97,7 @@ fn cast(b: &mut Builder<'_>, x: &Expr, to: Type) -> Expr {
     let bits = near.bitcast(Type::U32);
     let cut = is_beyond.select(&bits - 1, bits);
     let odd = cut.or(Expr::int(Type::U32, 1)).bitcast(Type::F32);
-    b.let_(is_exact.select(near, odd)).cast(to)
+    b.let_(is_exact.select(near, odd))
 }
 
 /// The same bits in a type of the same size; of a bool type all but 0 are true.

@@ -17,6 +17,7 @@ mod hostile;
 mod index;
 mod limits;
 mod loss;
+mod nbits;
 mod ngram;
 mod norm;
 mod old_opsets;

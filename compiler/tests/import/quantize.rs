@@ -222,3 +222,63 @@ fn what_is_wrong_is_said() {
         assert!(refused.contains(message), "{op}: {refused}");
     }
 }
+
+#[test]
+fn quantize_to_narrow_floats() {
+    let case = |attrs: &[(&str, A)], dtype, values: &[f64]| {
+        Case::new(24)
+            .input("a", floats(&[1.0, -3.3, 1000.0, 0.0, 1e9]))
+            .input("b", Tensor::from_f32(&[], &[2.0]))
+            .weight("z", Tensor::scalar(dtype, 0.0))
+            .node("QuantizeLinear", &["a", "b", "z"], &["y"], attrs)
+            .node("DequantizeLinear", &["y", "b", "z"], &["w"], &[])
+            .outputs(&["y", "w"])
+            .gives(&[
+                (dtype, &[5], values),
+                (DType::F32, &[5], &values.iter().map(|value| value * 2.0).collect::<Vec<_>>()),
+            ]);
+    };
+    case(&[], DType::F8E4M3FN, &[0.5, -1.625, 448.0, 0.0, 448.0]);
+    case(&[("saturate", A::Int(0))], DType::F8E5M2, &[0.5, -1.75, 512.0, 0.0, f64::INFINITY]);
+    case(&[], DType::F4E2M1, &[0.5, -1.5, 6.0, 0.0, 6.0]);
+}
+
+#[test]
+fn quantize_blocks_to_4_bits() {
+    let attrs = [("axis", A::Int(1)), ("block_size", A::Int(2))];
+    Case::new(25)
+        .input("a", Tensor::from_f32(&[2, 4], &[0.7, -0.35, 1.2, 2.9, -1.5, 0.6, -3.3, 0.2]))
+        .input("b", Tensor::from_f32(&[2, 2], &[0.1, 0.5, 1.0, 0.25]))
+        .weight("c", Tensor::from_i64(DType::U4, &[2, 2], &[8, 0, 3, 15]))
+        .node("QuantizeLinear", &["a", "b", "c"], &["y"], &attrs)
+        .node("DequantizeLinear", &["y", "b", "c"], &["w"], &attrs)
+        .outputs(&["y", "w"])
+        .gives(&[
+            (DType::U4, &[2, 4], &[15.0, 4.0, 2.0, 6.0, 1.0, 4.0, 2.0, 15.0]),
+            (DType::F32, &[2, 4], &[0.7, -0.4, 1.0, 3.0, -2.0, 1.0, -3.25, 0.0]),
+        ]);
+}
+
+/// Scales that are powers of two.
+#[test]
+fn dequantize_by_f8e8m0() {
+    Case::new(28)
+        .input("a", Tensor::from_f64(DType::F4E2M1, &[2, 2], &[1.5, -6.0, 0.5, 3.0]))
+        .input("b", Tensor::from_f64(DType::F8E8M0, &[2], &[0.25, 8.0]))
+        .node("DequantizeLinear", &["a", "b"], &["y"], &[("output_dtype", A::Int(1)), ("axis", A::Int(0))])
+        .outputs(&["y"])
+        .gives(&[(DType::F32, &[2, 2], &[0.375, -1.5, 4.0, 24.0])]);
+}
+
+#[test]
+fn rounding_modes_are_checked() {
+    let case = |mode: &'static str| {
+        Case::new(24)
+            .input("a", floats(&[1.1, 5.9, 1.5]))
+            .node("Cast", &["a"], &["y"], &[("to", A::Int(24)), ("round_mode", A::Str(mode))])
+            .outputs(&["y"])
+    };
+    case("down").gives(&[(DType::F8E8M0, &[3], &[1.0, 4.0, 1.0])]);
+    case("nearest").gives(&[(DType::F8E8M0, &[3], &[1.0, 4.0, 2.0])]);
+    assert!(case("sideways").refused().contains("is none of up, down, nearest"));
+}

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use lathe_compiler::onnx::import::{ImportOptions, import};
+use lathe_compiler::onnx::packed::proto_of_ir;
 use lathe_compiler::onnx::proto::*;
 use lathe_compiler::onnx::{OnnxFile, dtype};
 use lathe_ir::{DType, Diagnostics, Module, Tensor, eval_module};
@@ -52,8 +53,7 @@ pub(crate) fn floats(values: &[f32]) -> Tensor {
 
 /// A tensor as ONNX holds it.
 pub(crate) fn proto(name: &str, tensor: &Tensor) -> TensorProto {
-    let dims: Vec<i64> = tensor.shape().iter().map(|&size| size as i64).collect();
-    TensorProto::from_raw(name, tensor.dtype().onnx_code(), &dims, tensor.bytes().clone())
+    proto_of_ir(name, tensor)
 }
 
 /// A node; its name is that of its first output.

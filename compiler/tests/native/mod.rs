@@ -15,7 +15,7 @@ fn fill(dtype: DType, shape: &[usize], seed: u64) -> Tensor {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (state >> 33) as i64
     };
-    if dtype.is_float() {
+    if dtype.holds_floats() {
         let values: Vec<f64> = (0..count).map(|_| (next() % 4001) as f64 / 1000.0 - 2.0).collect();
         Tensor::from_f64(dtype, shape, &values)
     } else if dtype == DType::Bool {

@@ -19,6 +19,7 @@
 //! dimensions {i64, -1 where known at run time only}; buffers {u32 kind, u32 index, u32 element bytes, u32 0}; nodes
 //! {T name, T op}, by node id; the text.
 
+pub use super::dtype::DType;
 use super::status::Code;
 
 /// The first eight bytes.
@@ -33,70 +34,6 @@ const BUFFER: usize = 16;
 const NODE: usize = 16;
 /// Most dimensions of an input or output.
 const MAX_RANK: u32 = 64;
-
-/// Element types, by their number in ONNX's `TensorProto.DataType`.
-#[repr(u32)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum DType {
-    /// IEEE single precision.
-    F32 = 1,
-    /// Unsigned 8-bit integer.
-    U8 = 2,
-    /// Signed 8-bit integer.
-    I8 = 3,
-    /// Unsigned 16-bit integer.
-    U16 = 4,
-    /// Signed 16-bit integer.
-    I16 = 5,
-    /// Signed 32-bit integer.
-    I32 = 6,
-    /// Signed 64-bit integer.
-    I64 = 7,
-    /// One byte, 0 or 1.
-    Bool = 9,
-    /// IEEE half precision.
-    F16 = 10,
-    /// IEEE double precision.
-    F64 = 11,
-    /// Unsigned 32-bit integer.
-    U32 = 12,
-    /// Unsigned 64-bit integer.
-    U64 = 13,
-    /// bfloat16.
-    Bf16 = 16,
-}
-
-impl DType {
-    /// The type with ONNX's number `code`.
-    pub const fn from_code(code: u32) -> Option<DType> {
-        Some(match code {
-            1 => DType::F32,
-            2 => DType::U8,
-            3 => DType::I8,
-            4 => DType::U16,
-            5 => DType::I16,
-            6 => DType::I32,
-            7 => DType::I64,
-            9 => DType::Bool,
-            10 => DType::F16,
-            11 => DType::F64,
-            12 => DType::U32,
-            13 => DType::U64,
-            16 => DType::Bf16,
-            _ => return None,
-        })
-    }
-
-    /// Bytes of an element.
-    pub const fn bytes(self) -> usize {
-        match self {
-            DType::U8 | DType::I8 | DType::Bool => 1,
-            DType::U16 | DType::I16 | DType::F16 | DType::Bf16 => 2,
-            DType::F32 | DType::I32 | DType::U32 => 4,
-            DType::F64 | DType::I64 | DType::U64 => 8,
-        }
-    }
-}
 
 /// Where a buffer's memory is. The index counts inputs, outputs or buffers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

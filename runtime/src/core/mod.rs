@@ -5,6 +5,7 @@ mod array;
 mod bindings;
 pub mod context;
 pub mod desc;
+mod dtype;
 pub mod kernels;
 mod message;
 pub mod model;

@@ -44,6 +44,7 @@ fn bools(cx: &mut InferCx<'_>) -> Result<Types, OpError> {
 }
 
 fn compare_any(cx: &mut InferCx<'_>) -> Result<Types, OpError> {
+    check::computed(cx, 0)?;
     cx.same_dtype(0, 1)?;
     broadcast_to(cx, DType::Bool)
 }

@@ -25,9 +25,14 @@ pub(super) fn float(cx: &InferCx<'_>, index: usize) -> Result<DType, OpError> {
     dtype_where(cx, index, DType::is_float, "floats are")
 }
 
-/// Refuses bool operands.
+/// Refuses bool operands and storage types.
 pub(super) fn number(cx: &InferCx<'_>, index: usize) -> Result<DType, OpError> {
-    dtype_where(cx, index, |dtype| dtype != DType::Bool, "numbers are")
+    dtype_where(cx, index, |dtype| dtype.is_float() || dtype.is_int(), "numbers are")
+}
+
+/// Refuses storage types: floats of 8 bits and fewer, integers of 4 bits and fewer.
+pub(super) fn computed(cx: &InferCx<'_>, index: usize) -> Result<DType, OpError> {
+    dtype_where(cx, index, |dtype| !dtype.is_storage(), "a type to compute with is")
 }
 
 /// Refuses operands that are no integers.

@@ -19,8 +19,8 @@ pub(super) const IOTA: OpDef = OpDef {
         if check::axis_below(cx.int("axis"), shape.len()).is_none() {
             return Err(OpError::invalid(format!("axis {} is not one of the shape {shape:?}", cx.int("axis"))));
         }
-        if dtype == DType::Bool {
-            return Err(OpError::invalid("dtype is bool, a number is needed"));
+        if dtype == DType::Bool || dtype.is_storage() {
+            return Err(OpError::invalid(format!("dtype is {dtype}, a number is needed")));
         }
         Ok(one(TensorType::new(dtype, shape.iter().cloned())))
     },

@@ -13,6 +13,7 @@ pub(super) const NON_ZERO: OpDef = OpDef {
     traits: PLAIN,
     infer: |cx| {
         check::rank_at_least(cx, 0, 1)?;
+        check::computed(cx, 0)?;
         let x = cx.operand(0);
         let places = TensorType::new(DType::I64, [(x.rank() as i64).into(), x.elements()]);
         Ok(Types::from_iter([places, TensorType::new(DType::I64, [])]))

@@ -27,7 +27,7 @@ pub(crate) fn int_range(dtype: DType) -> (i128, i128) {
     if dtype == DType::Bool {
         return (0, 1);
     }
-    let bits = 8 * dtype.size() as u32;
+    let bits = dtype.bits();
     if dtype.is_unsigned() { (0, (1i128 << bits) - 1) } else { (-(1i128 << (bits - 1)), (1i128 << (bits - 1)) - 1) }
 }
 

@@ -15,6 +15,7 @@ fn numbers(cx: &mut InferCx<'_>) -> Result<Types, OpError> {
 }
 
 fn any(cx: &mut InferCx<'_>) -> Result<Types, OpError> {
+    check::computed(cx, 0)?;
     let x = cx.operand(0);
     let axes = check::axes(cx)?;
     Ok(one(x.with_shape(reduced(&x.shape, &axes, cx.flag("keepdims"), Dim::ONE))))

@@ -32,6 +32,7 @@ pub(super) const RESIZE: OpDef = OpDef {
     infer: |cx| {
         let (x, sizes, scales) = (cx.operand(0), cx.dims("sizes"), cx.ints("scale_bits"));
         check::sizes(cx, "sizes", x.rank())?;
+        check::computed(cx, 0)?;
         if cx.word("mode") != "nearest" {
             check::float(cx, 0)?;
         }

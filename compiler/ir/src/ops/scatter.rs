@@ -71,7 +71,8 @@ pub(super) const SCATTER_ND: OpDef = OpDef {
 
 fn reduction(cx: &InferCx<'_>) -> Result<(), OpError> {
     let (x, word) = (cx.operand(0), cx.word("reduction"));
-    if x.dtype == DType::Bool && matches!(word, "add" | "mul") {
+    let computes = word != "none";
+    if (x.dtype.is_storage() && computes) || (x.dtype == DType::Bool && matches!(word, "add" | "mul")) {
         return Err(OpError::invalid(format!("x is {x}: reduction {word} needs numbers")));
     }
     Ok(())

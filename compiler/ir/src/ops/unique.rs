@@ -15,6 +15,7 @@ pub(super) const UNIQUE: OpDef = OpDef {
     traits: PLAIN,
     infer: |cx| {
         let axis = check::axis(cx)?;
+        check::computed(cx, 0)?;
         let vector = TensorType::new(DType::I64, [cx.operand(0).shape[axis].clone()]);
         Ok(Types::from_iter([vector.clone(), vector.clone(), vector, TensorType::new(DType::I64, [])]))
     },

@@ -13,9 +13,10 @@
 //!
 //! Always holds: `parse(print(m)) == m` and printing numbers values in order, so equal modules have equal text. Weights
 //! are named by their hash; a parser gets their bytes from a resolver. In test files a weight may also be written out
-//! (`= [1.0, 2.0]`) or drawn (`= seed 7`, standard normal times 0.1 for floats, -4..=4 for integers). Attributes that
+//! (`= [1.0, 2.0]`) or drawn (`= seed 7`, standard normal times 0.1 for floats, -4..=4 for integers; see `draw`). Attributes that
 //! have their default value are left out. `//` starts a comment.
 
+mod draw;
 mod lexer;
 mod parse;
 mod print;

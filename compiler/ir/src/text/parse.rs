@@ -1,5 +1,6 @@
 //! Parsing.
 
+use super::draw::draw;
 use super::lexer::{Spanned, Token, tokens};
 use crate::attr::{Attr, AttrKind};
 use crate::builder::{complete_attrs, infer_types};
@@ -287,7 +288,7 @@ impl Parser {
         let sizes = self.sizes(ty)?;
         let count: usize = sizes.iter().product();
         let dtype = ty.dtype;
-        if dtype.is_float() {
+        if dtype.holds_floats() {
             let values = self.element_list(count, sizes.is_empty(), Parser::float)?;
             return Ok(Tensor::from_f64(dtype, &sizes, &values));
         }
@@ -475,28 +476,5 @@ impl Parser {
             }
         }
         Ok(())
-    }
-}
-
-/// Pseudo-random values for test weights: SplitMix64, floats about normal (sum of four uniforms) times 0.1.
-fn draw(dtype: DType, sizes: &[usize], seed: u64) -> Tensor {
-    let count: usize = sizes.iter().product();
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(0x1234_5678_9abc_def1);
-    let mut next = move || {
-        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = state;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    };
-    if dtype.is_float() {
-        let mut uniform = move || (next() >> 11) as f64 / (1u64 << 53) as f64 - 0.5;
-        let values: Vec<f64> =
-            (0..count).map(|_| 0.1 * (uniform() + uniform() + uniform() + uniform()) * 3f64.sqrt()).collect();
-        Tensor::from_f64(dtype, sizes, &values)
-    } else {
-        let low = if dtype.is_unsigned() { 0 } else { -4 };
-        let values: Vec<i64> = (0..count).map(|_| low + (next() % (5 - low) as u64) as i64).collect();
-        Tensor::from_i64(dtype, sizes, &values)
     }
 }

@@ -138,7 +138,7 @@ pub(crate) fn attr_text(attr: &Attr) -> String {
 /// `f32[2] [1.0, 2.0]`; a uniform tensor of more than one element is written `f32[64] splat 1.0`.
 fn literal(tensor: &Tensor) -> String {
     let element = |index: usize| match tensor.dtype() {
-        dtype if dtype.is_float() => float(tensor.f64_at(index), dtype),
+        dtype if dtype.holds_floats() => float(tensor.f64_at(index), dtype),
         DType::Bool => (tensor.i64_at(index) != 0).to_string(),
         DType::U64 => (tensor.i64_at(index) as u64).to_string(),
         _ => tensor.i64_at(index).to_string(),
@@ -154,7 +154,7 @@ fn literal(tensor: &Tensor) -> String {
 }
 
 fn is_odd_nan(tensor: &Tensor) -> bool {
-    tensor.dtype().is_float() && tensor.f64_at(0).is_nan()
+    tensor.dtype().holds_floats() && tensor.f64_at(0).is_nan()
 }
 
 fn float(value: f64, dtype: DType) -> String {
@@ -162,7 +162,7 @@ fn float(value: f64, dtype: DType) -> String {
         "nan".to_owned()
     } else if value.is_infinite() {
         if value > 0.0 { "inf".to_owned() } else { "-inf".to_owned() }
-    } else if dtype == DType::F64 {
+    } else if dtype == DType::F64 || dtype.is_storage() {
         format!("{value:?}")
     } else {
         format!("{:?}", value as f32)

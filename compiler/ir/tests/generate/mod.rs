@@ -2,8 +2,11 @@
 
 mod data;
 mod recurrent;
+mod rng;
 
+use lathe_ir::narrow::Rounding;
 use lathe_ir::{Attr, DType, Dim, OpCode, Tensor};
+pub(crate) use rng::Rng;
 
 /// Operands and attributes of one application of an op.
 pub(crate) struct Case {
@@ -11,112 +14,6 @@ pub(crate) struct Case {
     pub(crate) operands: Vec<Option<Tensor>>,
     /// Attributes; the others have their defaults.
     pub(crate) attrs: Vec<(&'static str, Attr)>,
-}
-
-/// A small deterministic generator of numbers (splitmix64).
-pub(crate) struct Rng {
-    state: u64,
-    /// Whether sizes may be larger than 4.
-    large: bool,
-}
-
-impl Rng {
-    /// The same seed gives the same numbers.
-    pub(crate) fn new(seed: u64) -> Rng {
-        Rng { state: seed, large: false }
-    }
-
-    /// From now on, some sizes are beyond the width of vectors and tiles.
-    #[allow(dead_code, reason = "not every test wants them")]
-    pub(crate) fn grow(&mut self) {
-        self.large = true;
-    }
-
-    fn next(&mut self) -> u64 {
-        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.state;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    /// A number of 0..bound.
-    pub(crate) fn below(&mut self, bound: usize) -> usize {
-        (self.next() % bound as u64) as usize
-    }
-
-    /// A number of low..=high.
-    pub(crate) fn within(&mut self, low: usize, high: usize) -> usize {
-        low + self.below(high - low + 1)
-    }
-
-    /// Heads or tails.
-    pub(crate) fn flag(&mut self) -> bool {
-        self.below(2) == 0
-    }
-
-    /// One of them.
-    pub(crate) fn pick<T: Copy>(&mut self, from: &[T]) -> T {
-        from[self.below(from.len())]
-    }
-
-    /// An element type.
-    pub(crate) fn dtype(&mut self) -> DType {
-        let all: Vec<DType> = DType::all().collect();
-        self.pick(&all)
-    }
-
-    /// A shape of that many axes, of sizes 1 to 4 and now and then 0.
-    pub(crate) fn shape(&mut self, least: usize, most: usize) -> Vec<usize> {
-        let rank = self.within(least, most);
-        let mut room = 2048;
-        (0..rank)
-            .map(|_| {
-                let size = if self.below(12) == 0 { 0 } else { self.size(1, 4) };
-                let size = if size > room { self.within(1, 4) } else { size };
-                room /= size.max(1);
-                size
-            })
-            .collect()
-    }
-
-    /// A size of low..=high, or now and then one beyond.
-    pub(crate) fn size(&mut self, low: usize, high: usize) -> usize {
-        if self.large && self.below(3) == 0 {
-            return self.pick(&[5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 48, 63, 65, 100]);
-        }
-        self.within(low, high)
-    }
-
-    /// A tensor of small values other than 0, floats also infinite and NaN.
-    pub(crate) fn tensor(&mut self, dtype: DType, shape: &[usize]) -> Tensor {
-        let count = shape.iter().product();
-        if dtype.is_float() {
-            let special = [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, -0.0];
-            let mut value =
-                || if self.below(20) == 0 { self.pick(&special) } else { self.below(17) as f64 / 4.0 - 2.0 };
-            let values: Vec<f64> = (0..count).map(|_| value()).collect();
-            return Tensor::from_f64(dtype, shape, &values);
-        }
-        let mut value = || if dtype == DType::Bool { self.below(2) as i64 } else { 1 + self.below(9) as i64 };
-        let values: Vec<i64> = (0..count).map(|_| value()).collect();
-        Tensor::from_i64(dtype, shape, &values)
-    }
-
-    /// A shape that broadcasts to `shape`.
-    fn narrowed(&mut self, shape: &[usize]) -> Vec<usize> {
-        let drop = if self.flag() { 0 } else { self.within(0, shape.len()) };
-        shape[drop..].iter().map(|&size| if self.below(3) == 0 { 1 } else { size }).collect()
-    }
-
-    /// Integers of -size..size, i32 or i64.
-    fn indices(&mut self, shape: &[usize], size_of: impl Fn(usize) -> usize) -> Tensor {
-        let count: usize = shape.iter().product();
-        let value = |at: usize| self.below(2 * size_of(at)) as i64 - size_of(at) as i64;
-        let values: Vec<i64> = (0..count).map(value).collect();
-        let dtype = if self.flag() { DType::I64 } else { DType::I32 };
-        Tensor::from_i64(dtype, shape, &values)
-    }
 }
 
 /// True for control flow, whose regions need graphs, and which may have no value at all.
@@ -201,13 +98,17 @@ pub(crate) fn generate(code: OpCode, rng: &mut Rng) -> Case {
             case(vec![rng.tensor(float, &shape)], flags)
         }
         O::BitCast => {
-            let same: Vec<DType> = DType::all().filter(|to| to.size() == dtype.size()).collect();
+            let same: Vec<DType> = DType::all().filter(|to| to.bits() == dtype.bits()).collect();
             let to = rng.pick(&same);
             case(vec![rng.tensor(dtype, &shape)], vec![("to", Attr::DType(to))])
         }
         O::Cast => {
-            let to = rng.dtype();
-            case(vec![rng.tensor(dtype, &shape)], vec![("to", Attr::DType(to))])
+            let (to, saturate) = (rng.dtype(), Attr::Bool(rng.flag()));
+            let round = Attr::str(rng.pick(Rounding::WORDS));
+            case(
+                vec![rng.tensor(dtype, &shape)],
+                vec![("to", Attr::DType(to)), ("saturate", saturate), ("round", round)],
+            )
         }
         O::Add
         | O::Sub

@@ -15,6 +15,7 @@ mod control;
 mod data;
 mod indices;
 mod movement;
+mod narrow;
 mod quantize;
 mod recurrent;
 mod resize;

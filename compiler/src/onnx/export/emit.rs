@@ -6,7 +6,8 @@ use bytes::Bytes;
 use lathe_ir::{DType, Diagnostics, Dim, Graph, Module, Symbol, Tensor, ValueId, WeightId};
 
 use super::kernels::{compute_type, is_elementwise};
-use crate::onnx::proto::{AttributeProto, AttributeType, GraphProto, NodeProto, TensorProto};
+use crate::onnx::packed::proto_of_ir;
+use crate::onnx::proto::{AttributeProto, AttributeType, GraphProto, NodeProto};
 
 /// What makes up an op, or why it cannot be written. The message has no place.
 pub(super) type R<T> = Result<T, String>;
@@ -230,16 +231,23 @@ impl<'a> Emitter<'a> {
         self.kernel("Where", &[In::Raw(condition), In::T(a), In::T(b)], Vec::new())
     }
 
-    /// `val` in another type; itself if it has it.
+    /// `val` in another type; itself if it has it. Infinity stays infinity.
     pub(super) fn cast(&mut self, val: &Val, to: DType) -> Val {
+        let is_float8 = to.is_storage_float() && to.bits() == 8;
+        self.cast_with(val, to, if is_float8 { vec![int("saturate", 0)] } else { Vec::new() })
+    }
+
+    /// As [`Self::cast`], with attributes besides the type.
+    pub(super) fn cast_with(&mut self, val: &Val, to: DType, mut attributes: Vec<AttributeProto>) -> Val {
         if val.dtype == to {
             return val.clone();
         }
         if let Some((source, perm)) = self.transposes.get(&val.name).cloned() {
-            let cast = self.cast(&Val { name: source, dtype: val.dtype }, to);
+            let cast = self.cast_with(&Val { name: source, dtype: val.dtype }, to, attributes);
             return self.transpose(&cast, &perm);
         }
-        let name = self.node1("Cast", vec![val.name.clone()], vec![int("to", i64::from(to.onnx_code()))]);
+        attributes.push(int("to", i64::from(to.onnx_code())));
+        let name = self.node1("Cast", vec![val.name.clone()], attributes);
         Val { name, dtype: to }
     }
 
@@ -306,9 +314,7 @@ impl<'a> Emitter<'a> {
     }
 
     fn initializer(&mut self, name: &str, tensor: &Tensor) {
-        let sizes: Vec<i64> = tensor.shape().iter().map(|&size| size as i64).collect();
-        let code = tensor.dtype().onnx_code();
-        self.graph.initializer.push(TensorProto::from_raw(name, code, &sizes, tensor.bytes().clone()));
+        self.graph.initializer.push(proto_of_ir(name, tensor));
     }
 
     /// A scalar constant.
@@ -376,7 +382,6 @@ pub(super) fn word(name: &str, value: &str) -> AttributeProto {
 
 /// A tensor as attribute.
 pub(super) fn tensor(name: &str, value: &Tensor) -> AttributeProto {
-    let sizes: Vec<i64> = value.shape().iter().map(|&size| size as i64).collect();
-    let proto = TensorProto::from_raw("", value.dtype().onnx_code(), &sizes, value.bytes().clone());
+    let proto = proto_of_ir("", value);
     AttributeProto { t: Some(Box::new(proto)), ..attribute(name, AttributeType::Tensor) }
 }

@@ -1,7 +1,10 @@
 //! Element types of ONNX operators: which ones onnxruntime computes, which ones ONNX 21 allows beyond those, and what
 //! a value is cast to where neither takes its own type.
 
-use lathe_ir::DType::{self, BF16, Bool, F16, F32, F64, I8, I16, I32, I64, U8, U16, U32, U64};
+use lathe_ir::DType::{
+    self, BF16, Bool, F4E2M1, F6E2M3, F6E3M2, F8E4M3FN, F8E4M3FNUZ, F8E5M2, F8E5M2FNUZ, F8E8M0, F16, F32, F64, I2, I4,
+    I8, I16, I32, I64, U2, U4, U8, U16, U32, U64,
+};
 
 /// Which casts leave the result of an operator as it is.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -122,6 +125,10 @@ fn holders(dtype: DType) -> &'static [DType] {
         I32 => &[I64, F64],
         U32 => &[I64, F64],
         F64 | I64 | U64 => &[],
+        F8E4M3FN | F8E4M3FNUZ | F8E5M2 | F8E5M2FNUZ | F6E2M3 | F6E3M2 | F4E2M1 => &[F16, F32],
+        F8E8M0 => &[F32, F64],
+        I4 | I2 => &[I8, I32],
+        U4 | U2 => &[U8, I32],
     }
 }
 

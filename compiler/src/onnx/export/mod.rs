@@ -1,4 +1,4 @@
-//! IR to ONNX: a module as a model of opset 21 that any engine runs.
+//! IR to ONNX: a module as a model of opset 21 that any engine runs, of a later one where an element type asks for it.
 //!
 //! Every IR op has a form in ONNX: an operator, or a few. What always holds:
 //! - Ports keep their names; every other value has a name of its own; nodes are called after the nodes they came from.
@@ -19,7 +19,7 @@ mod ops;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use lathe_ir::{Diagnostic, Diagnostics, Graph, Module, OpCode, TensorType};
+use lathe_ir::{DType, Diagnostic, Diagnostics, Graph, Module, OpCode, TensorType};
 
 use super::encode::{Weights, write_model};
 use super::error::{OnnxError, quote};
@@ -30,10 +30,10 @@ use super::proto::{
 };
 use emit::{Emitter, Val};
 
-/// Operator set of the models written.
+/// Operator set of the models written, unless their element types came later.
 pub const OPSET: i64 = 21;
-/// Version of the file format: the one that came with that operator set.
-const IR_VERSION: i64 = 10;
+/// Version of the file format that came with an operator set.
+const IR_VERSIONS: &[(i64, i64)] = &[(OPSET, 10), (23, 11), (24, 12), (25, 13), (28, 14)];
 
 /// Whether an op can be written.
 pub fn has_form(code: OpCode) -> bool {
@@ -66,15 +66,38 @@ pub fn to_model(module: &Module) -> Result<ModelProto, Diagnostics> {
     found.0.append(&mut emitter.found.0);
     found.into_result(())?;
     finish(&mut emitter);
-    let opset = OperatorSetIdProto { domain: String::new(), version: OPSET };
+    let version = opset_of(module);
+    let opset = OperatorSetIdProto { domain: String::new(), version };
     Ok(ModelProto {
-        ir_version: IR_VERSION,
+        ir_version: IR_VERSIONS.iter().find(|row| row.0 == version).map_or(10, |row| row.1),
         producer_name: "lathe".to_owned(),
         producer_version: env!("CARGO_PKG_VERSION").to_owned(),
         graph: Some(emitter.graph),
         opset_import: vec![opset],
         ..ModelProto::default()
     })
+}
+
+/// The oldest operator set from [`OPSET`] on that has every element type of the module.
+fn opset_of(module: &Module) -> i64 {
+    let mut types = BTreeSet::new();
+    collect_types(&module.main, &mut types);
+    let since = |dtype: &DType| match dtype {
+        DType::F4E2M1 => 23,
+        DType::F8E8M0 => 24,
+        DType::I2 | DType::U2 => 25,
+        DType::F6E2M3 | DType::F6E3M2 => 28,
+        _ => OPSET,
+    };
+    types.iter().map(since).max().unwrap_or(OPSET)
+}
+
+fn collect_types(graph: &Graph, types: &mut BTreeSet<DType>) {
+    types.extend(graph.params.iter().map(|port| graph.ty(port.value).dtype));
+    for (_, op) in graph.iter() {
+        types.extend(op.results.iter().map(|&value| graph.ty(value).dtype));
+        op.regions.iter().for_each(|region| collect_types(region, types));
+    }
 }
 
 /// Writes the ops of a graph; what cannot be written is noted.

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-use lathe_ir::{DType, Diagnostic, Diagnostics, Loc, OpError, Symbol, Tensor};
+use lathe_ir::{Diagnostic, Diagnostics, Loc, OpError, Symbol, Tensor};
 
 use crate::onnx::error::{MAX_PROBLEMS, quote};
 use crate::onnx::model::{OnnxFile, normalize_domain};
@@ -491,8 +491,5 @@ fn collect_used_nodes<'a>(nodes: &'a [NodeProto], used: &mut BTreeSet<&'a str>, 
 /// The IR tensor of what was read; the error says what it is instead.
 pub(super) fn to_tensor(data: &TensorData) -> Result<Tensor, String> {
     let name = dtype::name(data.dtype_code).unwrap_or("?");
-    let what = || format!("a constant of element type {name}");
-    let dtype = DType::from_onnx_code(data.dtype_code).ok_or_else(what)?;
-    let shape: Option<Vec<usize>> = data.dims.iter().map(|&dim| usize::try_from(dim).ok()).collect();
-    Tensor::from_bytes(dtype, &shape.ok_or_else(what)?, data.bytes.clone()).ok_or_else(what)
+    data.to_ir().ok_or_else(|| format!("a constant of element type {name}"))
 }

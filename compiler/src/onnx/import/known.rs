@@ -108,7 +108,7 @@ impl Elem {
 
 /// The elements of a constant tensor; `None` if there are more than [`MAX_KNOWN`].
 pub(super) fn elems_of(tensor: &Tensor) -> Option<Vec<Elem>> {
-    if tensor.len() > MAX_KNOWN {
+    if tensor.len() > MAX_KNOWN || tensor.dtype().is_storage() {
         return None;
     }
     let is_float = tensor.dtype().is_float();
@@ -371,6 +371,7 @@ impl Known<'_> {
     /// An element as one of type `to`.
     pub(super) fn cast(&self, to: DType, a: &Elem) -> Option<Elem> {
         match a {
+            _ if to.is_storage() => None,
             Elem::Int(x) if to.is_float() && x.unsigned_abs() > 1 << 53 => None,
             Elem::Int(x) if to.is_float() => Some(Elem::Float(round_to(to, *x as f64))),
             Elem::Int(x) if to == DType::Bool => Some(Elem::Int(i64::from(*x != 0))),

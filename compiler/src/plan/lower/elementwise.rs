@@ -4,6 +4,7 @@
 //! [`BLOCK`] elements, with short-lived blocks in scratch. Everything else is a scalar loop nest.
 
 use super::super::lowering::{Lowered, Lowering, RowTiles, positions};
+use super::super::narrow;
 use super::super::scalar::{RowOp, can_fail, row_op, scalar_op, scalar_type};
 use super::super::view::{Nest, View};
 use crate::loopir::{BufferId, Builder, Expr, LocalId, Type};
@@ -178,7 +179,7 @@ fn collect(l: &mut Lowering<'_>, op: &Op, shape: &[Dim], leaves: &mut Vec<Leaf>)
             let buffer = l.buffer(view.root);
             let splat = l
                 .constant(value)
-                .filter(|t| !matches!(t.dtype(), DType::I64 | DType::U64))
+                .filter(|t| !matches!(t.dtype(), DType::I64 | DType::U64) && !t.dtype().is_storage())
                 .and_then(|t| t.splat())
                 .map(|t| t.f64_at(0));
             leaves.push(Leaf { value, view, buffer, elem: l.elem(value), splat });
@@ -196,7 +197,14 @@ fn scalar(b: &mut Builder<'_>, walk: &Walk<'_>, op: &Op, leaves: &[Leaf], values
             None => values[leaves.iter().position(|leaf| leaf.value == value)?].clone(),
         });
     }
-    let result = scalar_type(walk.graph.ty(op.result()).dtype);
+    let to = walk.graph.ty(op.result()).dtype;
+    let result = scalar_type(to);
+    if let (Some(x), [arg]) = (op.operand(0), args.as_slice())
+        && let from = walk.graph.ty(x).dtype
+        && (from.is_storage() || to.is_storage())
+    {
+        return narrow::convert(b, op, arg, from, to);
+    }
     let value = scalar_op(b, op, &args, result, walk.nodes.get(&op.result()).copied())?;
     Some(b.let_(value))
 }

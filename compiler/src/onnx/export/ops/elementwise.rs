@@ -71,7 +71,15 @@ pub(super) fn is_inf(cx: &mut Cx<'_, '_>) -> R<Vec<Val>> {
 /// cast
 pub(super) fn cast(cx: &mut Cx<'_, '_>) -> R<Vec<Val>> {
     let x = cx.operand(0)?;
-    one(cx.emitter.cast(&x, cx.result_ty(0).dtype))
+    let to = cx.result_ty(0).dtype;
+    let mut attributes = Vec::new();
+    if to.is_storage_float() && to.bits() == 8 && !cx.op.flag("saturate") {
+        attributes.push(int("saturate", 0));
+    }
+    if to == DType::F8E8M0 && cx.op.word("round") != "up" {
+        attributes.push(word("round_mode", cx.op.word("round")));
+    }
+    one(cx.emitter.cast_with(&x, to, attributes))
 }
 
 /// bitcast: an operator of opset 26, later than what is written.

@@ -1,5 +1,6 @@
 //! Element by element: arithmetic, comparisons, logic, selection, casts.
 
+use lathe_ir::narrow::Rounding;
 use lathe_ir::{Attr, DType, OpCode, Shape};
 
 use crate::onnx::dtype;
@@ -301,14 +302,34 @@ pub(super) fn element_type(code: i64) -> R<DType> {
 /// Cast.
 pub(super) fn cast(cx: &mut NodeCx<'_, '_>) -> R<Vec<Val>> {
     let (x, to) = (cx.input(0)?, element_type(cx.int("to")?)?);
-    one(cx.cast(x, to)?)
+    one(cast_as_told(cx, x, to)?)
+}
+
+/// A cast under the attributes `saturate` and `round_mode`, which only some of the storage types heed.
+fn cast_as_told(cx: &mut NodeCx<'_, '_>, x: Val, to: DType) -> R<Val> {
+    let (saturate, round) = (cx.flag_or("saturate", true)?, cx.word_or("round_mode", "up")?);
+    if !Rounding::WORDS.contains(&round.as_str()) {
+        return invalid(format!("round_mode = {round:?} is none of {}", Rounding::WORDS.join(", ")));
+    }
+    let mut attrs = vec![("to", to.into())];
+    if to.is_storage_float() && to.bits() == 8 {
+        attrs.push(("saturate", saturate.into()));
+    }
+    if to == DType::F8E8M0 {
+        attrs.push(("round", Attr::str(&round)));
+    }
+    match attrs.len() {
+        1 => cx.cast(x, to),
+        _ if cx.dtype(x)? == to => Ok(x),
+        _ => cx.op(OpCode::Cast, &[x], &attrs),
+    }
 }
 
 /// CastLike: to the element type of the second operand.
 pub(super) fn cast_like(cx: &mut NodeCx<'_, '_>) -> R<Vec<Val>> {
     let (x, like) = (cx.input(0)?, cx.input(1)?);
     let to = cx.dtype(like)?;
-    one(cx.cast(x, to)?)
+    one(cast_as_told(cx, x, to)?)
 }
 
 /// BitCast.

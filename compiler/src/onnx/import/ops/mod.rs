@@ -20,6 +20,7 @@ mod gather;
 mod integer;
 mod loss;
 mod matmul;
+mod nbits;
 mod ngram;
 mod norm;
 mod pool;
@@ -449,6 +450,19 @@ static ROWS: &[OpImport] = &[
     microsoft("QLinearLeakyRelu", &["alpha"], quantize::qlinear),
     microsoft("QLinearGlobalAveragePool", &["channels_last"], quantize::qlinear),
     microsoft("QLinearConcat", &["axis"], quantize::qlinear),
+    microsoft("QLinearSoftmax", &["axis", "opset"], quantize::qlinear),
+    microsoft("QLinearWhere", &[], quantize::qlinear),
+    microsoft(
+        "QLinearAveragePool",
+        &["auto_pad", "ceil_mode", "channels_last", "count_include_pad", "kernel_shape", "pads", "strides"],
+        quantize::qlinear,
+    ),
+    microsoft("MatMulNBits", &["K", "N", "accuracy_level", "bits", "block_size"], nbits::matmul_nbits),
+    microsoft(
+        "GatherBlockQuantized",
+        &["bits", "block_size", "gather_axis", "quantize_axis"],
+        nbits::gather_block_quantized,
+    ),
     microsoft("MatMulIntegerToFloat", &[], integer::matmul_to_float),
     microsoft("DynamicQuantizeMatMul", &[], integer::matmul_to_float),
     microsoft("QGemm", &["alpha", "transA", "transB"], integer::qgemm),

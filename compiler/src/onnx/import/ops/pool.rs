@@ -73,9 +73,14 @@ fn pooled(cx: &NodeCx<'_, '_>, x: Val, window: &Window) -> R<Vec<Dim>> {
 /// AveragePool.
 pub(super) fn average_pool(cx: &mut NodeCx<'_, '_>) -> R<Vec<Val>> {
     let x = cx.input(0)?;
+    one(average_of(cx, x)?)
+}
+
+/// The average of `x` over the windows that the node's attributes say.
+pub(super) fn average_of(cx: &mut NodeCx<'_, '_>, x: Val) -> R<Val> {
     let with_pads = cx.flag_or("count_include_pad", false)?;
     let window = window(cx, x)?;
-    one(average(cx, x, &window, with_pads)?)
+    average(cx, x, &window, with_pads)
 }
 
 fn average(cx: &mut NodeCx<'_, '_>, x: Val, window: &Window, with_pads: bool) -> R<Val> {

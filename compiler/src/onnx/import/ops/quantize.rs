@@ -9,6 +9,7 @@ use crate::onnx::import::node::{NodeCx, one};
 use crate::onnx::import::values::{R, Val, invalid, unsupported};
 
 use super::elementwise::element_type;
+use super::pool::average_of;
 use super::shape::broadcast_to;
 use super::slice::{join, take_axis};
 
@@ -19,6 +20,10 @@ fn range(dtype: DType) -> R<(f64, f64)> {
         DType::I8 => Ok((-128.0, 127.0)),
         DType::U16 => Ok((0.0, 65535.0)),
         DType::I16 => Ok((-32768.0, 32767.0)),
+        DType::U4 => Ok((0.0, 15.0)),
+        DType::I4 => Ok((-8.0, 7.0)),
+        DType::U2 => Ok((0.0, 3.0)),
+        DType::I2 => Ok((-2.0, 1.0)),
         other => unsupported(format!("quantising to {other}")),
     }
 }
@@ -120,6 +125,8 @@ pub(super) fn quantize_linear(cx: &mut NodeCx<'_, '_>) -> R<Vec<Val>> {
         }
     };
     let precision = match cx.int_or("precision", 0)? {
+        // Powers of two are numbers of every float.
+        0 if cx.dtype(scale)? == DType::F8E8M0 => cx.dtype(x)?,
         0 => cx.dtype(scale)?,
         code => element_type(code)?,
     };
@@ -130,12 +137,16 @@ pub(super) fn quantize_linear(cx: &mut NodeCx<'_, '_>) -> R<Vec<Val>> {
     let mut scale = parameter(cx, scale, x, axis, block)?;
     let mut x = cx.cast(x, precision)?;
     let zero = match zero {
+        Some(zero) if is_zero(cx, zero)? => None,
         Some(zero) => {
             let zero = cx.cast(zero, DType::F32)?;
             Some(parameter(cx, zero, x, axis, block)?)
         }
         None => None,
     };
+    if to.is_storage_float() {
+        return one(quantized_float(cx, x, scale, zero, to)?);
+    }
     if precision != DType::F32 {
         // The quotient is rounded to that type, what follows needs the range of f32.
         x = cx.op(OpCode::Div, &[x, scale], &[])?;
@@ -143,6 +154,20 @@ pub(super) fn quantize_linear(cx: &mut NodeCx<'_, '_>) -> R<Vec<Val>> {
         scale = cx.scalar(DType::F32, 1.0);
     }
     one(quantized(cx, x, scale, zero, to)?)
+}
+
+/// x / scale + zero as a narrow float; x and scale are of the type that is divided in, zero is f32.
+fn quantized_float(cx: &mut NodeCx<'_, '_>, x: Val, scale: Val, zero: Option<Val>, to: DType) -> R<Val> {
+    if to == DType::F8E8M0 {
+        return unsupported(format!("quantising to {to}"));
+    }
+    let mut value = cx.op(OpCode::Div, &[x, scale], &[])?;
+    if let Some(zero) = zero {
+        value = cx.cast(value, DType::F32)?;
+        value = cx.op(OpCode::Add, &[value, zero], &[])?;
+    }
+    let saturate = cx.flag_or("saturate", true)? || to.bits() < 8;
+    cx.op(OpCode::Cast, &[value], &[("to", to.into()), ("saturate", saturate.into())])
 }
 
 /// DequantizeLinear.
@@ -153,14 +178,15 @@ pub(super) fn dequantize_linear(cx: &mut NodeCx<'_, '_>) -> R<Vec<Val>> {
         0 => cx.dtype(scale)?,
         code => element_type(code)?,
     };
-    if !to.is_float() || !cx.dtype(scale)?.is_float() {
-        return invalid(format!("scales of {} for a result of {to}", cx.dtype(scale)?));
+    let from = cx.dtype(scale)?;
+    if !to.is_float() || !(from.is_float() || from == DType::F8E8M0) {
+        return invalid(format!("scales of {from} for a result of {to}"));
     }
     one(dequantized(cx, x, scale, zero, axis, block, to)?)
 }
 
 /// (x - zero) * scale, computed in f32.
-fn dequantized(
+pub(super) fn dequantized(
     cx: &mut NodeCx<'_, '_>,
     x: Val,
     scale: Val,
@@ -170,9 +196,44 @@ fn dequantized(
     to: DType,
 ) -> R<Val> {
     let zero = match zero {
-        Some(zero) if !is_zero(cx, zero)? => Some(parameter(cx, zero, x, axis, block)?),
-        _ => None,
+        Some(zero) if is_zero(cx, zero)? => None,
+        other => other,
     };
+    let whole = cx.shape(x)?;
+    let is_whole = |size: &Dim| block > 0 && size.as_const().is_some_and(|size| size % block == 0);
+    if whole.get(axis).is_some_and(is_whole) && cx.rank(scale)? == whole.len() {
+        // One parameter stands before the elements of a block; repeated ones would be computed with anew in each run.
+        let blocks = whole[axis].floor_div(&Dim::from(block));
+        let mut by_block = whole.to_vec();
+        by_block.splice(axis..=axis, [blocks.clone(), Dim::from(block)]);
+        let x = cx.reshape(x, by_block)?;
+        let scale = of_blocks(cx, scale, axis, &blocks, whole.len())?;
+        let zero = zero.map(|zero| of_blocks(cx, zero, axis, &blocks, whole.len())).transpose()?;
+        let result = scaled_difference(cx, x, scale, zero, to)?;
+        return cx.reshape(result, whole);
+    }
+    let zero = zero.map(|zero| parameter(cx, zero, x, axis, block)).transpose()?;
+    let scale = cx.cast(scale, DType::F32)?;
+    let scale = parameter(cx, scale, x, axis, block)?;
+    scaled_difference(cx, x, scale, zero, to)
+}
+
+/// A scale or zero point for each of the blocks along the axis, before the elements of its block.
+fn of_blocks(cx: &mut NodeCx<'_, '_>, val: Val, axis: usize, blocks: &Dim, rank: usize) -> R<Val> {
+    let mut shape = cx.shape(val)?;
+    if shape.is_empty() {
+        return Ok(val);
+    }
+    if shape.len() != rank {
+        return invalid(format!("blocks of {} axes for an operand of {rank}", shape.len()));
+    }
+    cx.require_equal(&shape[axis], blocks, "blocks and scales or zero points")?;
+    shape.insert(axis + 1, Dim::ONE);
+    cx.reshape(val, shape)
+}
+
+/// (x - zero) * scale for parameters that broadcast.
+fn scaled_difference(cx: &mut NodeCx<'_, '_>, x: Val, scale: Val, zero: Option<Val>, to: DType) -> R<Val> {
     let whole = match (cx.dtype(x)?, zero) {
         // f32 does not hold every i32: the difference is one of integers.
         (DType::I32, Some(zero)) => {
@@ -182,7 +243,6 @@ fn dequantized(
         _ => centred(cx, x, zero)?,
     };
     let scale = cx.cast(scale, DType::F32)?;
-    let scale = parameter(cx, scale, x, axis, block)?;
     let result = cx.op(OpCode::Mul, &[whole, scale], &[])?;
     cx.cast(result, to)
 }
@@ -248,10 +308,37 @@ pub(super) fn qlinear(cx: &mut NodeCx<'_, '_>) -> R<Vec<Val>> {
             let values: Vec<Val> = parts.iter().map(|(part, _)| *part).collect();
             (join(cx, &values, axis)?, to, cx.input(0)?, cx.opt(1))
         }
+        "QLinearWhere" => {
+            let condition = cx.input(0)?;
+            let ((a, to), (b, _)) = (operand(cx, 1)?, operand(cx, 4)?);
+            (cx.op(OpCode::Where, &[condition, a, b], &[])?, to, cx.input(7)?, cx.opt(8))
+        }
         name => {
             let (x, to) = operand(cx, 0)?;
             let value = match name {
                 "QLinearSigmoid" => cx.op(OpCode::Sigmoid, &[x], &[])?,
+                "QLinearSoftmax" => {
+                    let rank = cx.rank(x)?;
+                    let axis = cx.axis_or("axis", -1, rank)?;
+                    // Before opset 13 all axes from this one on were one.
+                    if cx.int("opset")? < 13 && axis + 1 != rank {
+                        return unsupported("opset below 13 with an axis that is not the last");
+                    }
+                    cx.op(OpCode::Softmax, &[x], &[("axis", (axis as i64).into())])?
+                }
+                "QLinearAveragePool" => {
+                    let rank = cx.rank(x)?;
+                    let is_last = cx.flag_or("channels_last", false)?;
+                    if !is_last || rank < 3 {
+                        average_of(cx, x)?
+                    } else {
+                        let first: Vec<usize> = [0, rank - 1].into_iter().chain(1..rank - 1).collect();
+                        let back: Vec<usize> = std::iter::once(0).chain(2..rank).chain([1]).collect();
+                        let x = cx.transpose(x, &first)?;
+                        let pooled = average_of(cx, x)?;
+                        cx.transpose(pooled, &back)?
+                    }
+                }
                 "QLinearLeakyRelu" => {
                     let alpha = cx.float_or("alpha", f64::from(0.01f32))?;
                     cx.op(OpCode::LeakyRelu, &[x], &[("alpha", Attr::float(alpha))])?
