@@ -2,6 +2,7 @@
 //! that repeat, sizes of 0.
 
 use lathe_compiler::onnx::import::ImportOptions;
+use lathe_compiler::onnx::proto::GraphProto;
 use lathe_ir::{DType, Module, Symbol, Tensor, eval_module};
 
 use crate::support::*;
@@ -164,4 +165,36 @@ fn sizes_begin_at_zero_if_all_are_to_be_served() {
     // Of `like` nothing but the type is read.
     assert_eq!((least(&module, "n"), least(&module, "m")), (1, 0));
     assert_eq!(least(&case.import_with(&dynamic()).unwrap(), "n"), 0);
+}
+
+/// Branches of different ranks cannot be one value; what has to be fixed is said.
+#[test]
+fn sizes_that_decide_a_rank_are_named() {
+    let branch = |op: &str, target: &str| GraphProto {
+        node: vec![node(op, &["x", target], &["r"], &[])],
+        output: Case::new(17).outputs(&["r"]).graph.output,
+        ..GraphProto::default()
+    };
+    let case = Case::new(17)
+        .input_dims("x", &[N, D::Size(2)], f32s(&[1, 2], 0))
+        .weight("flat", i64s(&[-1]))
+        .weight("same", i64s(&[0, 2]))
+        .weight("one", i64s(&[1]))
+        .node("Shape", &["x"], &["rows"], &[("end", A::Int(1))])
+        .node("Equal", &["rows", "one"], &["single"], &[])
+        .node(
+            "If",
+            &["single"],
+            &["y"],
+            &[
+                ("then_branch", A::Graph(branch("Reshape", "flat"))),
+                ("else_branch", A::Graph(branch("Reshape", "same"))),
+            ],
+        )
+        .outputs(&["y"]);
+    let refused = case.refused();
+    assert!(refused.contains("fix them, --dim n=V"), "{refused}");
+    let fixed = |size| ImportOptions { shapes: vec![("x".into(), vec![size, 2])], ..ImportOptions::default() };
+    assert_eq!(types(&case.import_with(&fixed(1)).unwrap())[1], "f32[2]");
+    assert_eq!(types(&case.import_with(&fixed(3)).unwrap())[1], "f32[3,2]");
 }

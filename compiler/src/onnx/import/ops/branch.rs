@@ -1,6 +1,6 @@
 //! If: a known condition takes a branch in place, another one makes an `if`.
 
-use lathe_ir::{Attr, DType, Diagnostic, Dim, Kind, OpCode, Shape, SymbolInfo, TensorType, ValueId};
+use lathe_ir::{Attr, DType, Diagnostic, Dim, Kind, OpCode, Shape, Symbol, SymbolInfo, TensorType, ValueId};
 
 use crate::onnx::import::frames::{Mark, Region};
 use crate::onnx::import::node::NodeCx;
@@ -31,6 +31,11 @@ pub(super) fn branch<'a>(cx: &mut NodeCx<'_, 'a>) -> R<Vec<Val>> {
 }
 
 fn at_run_time<'a>(cx: &mut NodeCx<'_, 'a>, condition: Val, graphs: [(&'a GraphProto, &str); 2]) -> R<Vec<Val>> {
+    // Sizes that decide the condition, where nothing else does.
+    let deciding = match cx.all_elems(condition)?.as_deref() {
+        Some([elem]) => elem.to_dim().map_or_else(Vec::new, |dim| dim.symbols()),
+        _ => Vec::new(),
+    };
     let condition = cx.reshape(condition, [])?;
     if cx.dtype(condition)? != DType::Bool {
         return invalid("the condition is not bool");
@@ -66,7 +71,7 @@ fn at_run_time<'a>(cx: &mut NodeCx<'_, 'a>, condition: Val, graphs: [(&'a GraphP
         first.0.graph.add_param("", ty);
         first.0.captures.push(outer);
     }
-    let sizes = common_sizes(cx, &mark, &first.1, &second.1)?;
+    let sizes = common_sizes(cx, &mark, &first.1, &second.1, &deciding)?;
     let mut operands: Vec<Option<ValueId>> = vec![Some(condition)];
     operands.extend(first.0.captures.iter().copied().map(Some));
     let attrs = match sizes {
@@ -154,7 +159,13 @@ fn trap(
 }
 
 /// Dimensions of all results where some differ between the branches: a symbol for each that does.
-fn common_sizes(cx: &mut NodeCx<'_, '_>, mark: &Mark, first: &[TensorType], second: &[TensorType]) -> R<Option<Shape>> {
+fn common_sizes(
+    cx: &mut NodeCx<'_, '_>,
+    mark: &Mark,
+    first: &[TensorType],
+    second: &[TensorType],
+    deciding: &[Symbol],
+) -> R<Option<Shape>> {
     if first.len() != second.len() {
         return invalid(format!("the branches give {} and {} values", first.len(), second.len()));
     }
@@ -165,6 +176,13 @@ fn common_sizes(cx: &mut NodeCx<'_, '_>, mark: &Mark, first: &[TensorType], seco
     for (index, (a, b)) in first.iter().zip(second).enumerate() {
         if a.dtype != b.dtype {
             return invalid(format!("output {index} is {a} in one branch and {b} in the other"));
+        }
+        if a.rank() != b.rank() && !deciding.is_empty() {
+            let flags: Vec<String> = deciding.iter().map(|symbol| format!("--dim {symbol}=V")).collect();
+            return unsupported(format!(
+                "output {index} is {a} in one branch and {b} in the other; sizes decide which: fix them, {}",
+                flags.join(" ")
+            ));
         }
         if a.rank() != b.rank() {
             return needs_value(format!(
