@@ -6,7 +6,7 @@
 
 use super::analysis::{EGraph, Fact, attrs_of};
 use super::language::Node;
-use lathe_ir::{Attr, DType, Dim, OpCode, TensorType};
+use lathe_ir::{Attr, DType, Dim, OpCode, Tensor, TensorType};
 use smallvec::SmallVec;
 
 /// A tensor as a function of its positions.
@@ -18,6 +18,8 @@ pub struct IndexFn {
     pub steps: SmallVec<[i64; 4]>,
 }
 
+/// Longer vectors are not looked through.
+const LONGEST_VECTOR: usize = 1 << 20;
 /// Larger numbers are no positions.
 const MOST: i64 = 1 << 31;
 
@@ -93,6 +95,13 @@ pub fn learn(egraph: &EGraph, code: OpCode, node: &Node, operands: &[&Fact], fac
         return IndexFn::constant(splat.i64_at(0), ty);
     }
     let attrs = || attrs_of(egraph, node).ok();
+    if code == OpCode::Const {
+        return match attrs()?.first()? {
+            Attr::Tensor(tensor) => progression(tensor, ty),
+            Attr::Weight(id) => progression(&egraph.analysis.env.weight(*id)?.value, ty),
+            _ => None,
+        };
+    }
     let index = |at: usize| operands.get(at)?.index.as_ref();
     match code {
         OpCode::Iota => {
@@ -153,6 +162,21 @@ pub fn learn(egraph: &EGraph, code: OpCode, node: &Node, operands: &[&Fact], fac
         OpCode::GatherNd => gathered(egraph, node, operands, ty),
         _ => None,
     }
+}
+
+/// The function of a vector of evenly spaced numbers, such as a range that was folded.
+fn progression(tensor: &Tensor, ty: &TensorType) -> Option<IndexFn> {
+    let mut long = (0..ty.rank()).filter(|&axis| !ty.shape[axis].is(1));
+    let (Some(axis), None) = (long.next(), long.next()) else { return None };
+    if !(2..=LONGEST_VECTOR).contains(&tensor.len()) {
+        return None;
+    }
+    let base = tensor.i64_at(0);
+    let step = tensor.i64_at(1).checked_sub(base)?;
+    let is_even = |at: usize| tensor.i64_at(at).checked_sub(tensor.i64_at(at - 1)) == Some(step);
+    let mut steps = SmallVec::from_elem(0, ty.rank());
+    steps[axis] = step;
+    (1..tensor.len()).all(is_even).then(|| IndexFn::new(base, steps, ty))?
 }
 
 /// Every value of `at` is a position of an axis of that size, counted from its start.
