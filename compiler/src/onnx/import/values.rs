@@ -15,7 +15,7 @@ use super::frames::Frame;
 use super::known::{self, Elem, MAX_KNOWN};
 
 /// Tensors have at most this many axes.
-pub(super) const MAX_RANK: usize = 64;
+pub(super) const MAX_RANK: usize = lathe_ir::verify::MAX_RANK;
 
 /// Reads of known elements are followed up to this much work, in elements; a symbolic one counts as many.
 const MAX_WORK: usize = 1 << 24;
@@ -361,6 +361,9 @@ impl Values {
     pub(super) fn value(&mut self, val: Val) -> R<ValueId> {
         let entry = self.entry(val)?;
         let (made, ty, tensor, elems) = (entry.value, entry.ty.clone(), entry.tensor.clone(), entry.elems.clone());
+        if ty.rank() > MAX_RANK {
+            return unsupported(format!("a value of {} axes; at most {MAX_RANK} are supported", ty.rank()));
+        }
         let frame = self.frame();
         match (made, frame.here.get(&val)) {
             (Some((id, value)), _) if id == frame.id => return Ok(value),
