@@ -125,7 +125,8 @@ fn is_plain(code: OpCode) -> bool {
 
 /// Whether ONNX leaves open what an op gives for these operands: infinities and NaN in most ops, integers out of range.
 fn is_left_open(op: &Op, operands: &[Option<Tensor>], result: &Tensor) -> bool {
-    let floats = || operands.iter().flatten().filter(|tensor| tensor.dtype().is_float()).flat_map(Tensor::to_f64);
+    let is_float = |dtype: DType| dtype.is_float() || dtype.is_storage_float();
+    let floats = || operands.iter().flatten().filter(|tensor| is_float(tensor.dtype())).flat_map(Tensor::to_f64);
     let to_integer = !result.dtype().is_float() && result.dtype() != DType::Bool;
     match op.code {
         OpCode::Cast => to_integer && floats().any(|v| v.is_nan() || v <= -1.0 || v >= 128.0),
